@@ -1,0 +1,1 @@
+#include <sentencepiece_processor.h>

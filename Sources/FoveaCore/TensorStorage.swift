@@ -1,0 +1,47 @@
+/// A run of bytes that tensors share: allocated here, or lent by a mapped file or another library.
+///
+/// Reading from several threads is safe. Whoever writes must hold the only reference that is being read or written
+/// at the time; the type cannot check it, hence `@unchecked Sendable` without a lock.
+public final class TensorStorage: @unchecked Sendable {
+  /// The first byte. Valid for `byteCount` bytes as long as this object lives.
+  public let baseAddress: UnsafeMutableRawPointer
+  /// The length in bytes.
+  public let byteCount: Int
+  /// Whether writing would fault, as in a read-only mapping.
+  public let isReadOnly: Bool
+  private let release: (@Sendable (UnsafeMutableRawPointer, Int) -> Void)?
+
+  /// Alignment of storage allocated here: one cache line, so that vector loads of a row start do not split.
+  public static let alignmentByteCount = 64
+
+  /// Allocates `byteCount` bytes set to zero.
+  public init(byteCount: Int) {
+    precondition(byteCount >= 0, "a storage cannot have \(byteCount) bytes")
+    let bytes = UnsafeMutableRawPointer.allocate(
+      byteCount: Swift.max(byteCount, 1), alignment: TensorStorage.alignmentByteCount)
+    bytes.initializeMemory(as: UInt8.self, repeating: 0, count: Swift.max(byteCount, 1))
+    baseAddress = bytes
+    self.byteCount = byteCount
+    isReadOnly = false
+    release = nil
+  }
+
+  /// Borrows memory that stays valid until `release` is called with its address and length.
+  public init(
+    borrowing address: UnsafeMutableRawPointer, byteCount: Int, isReadOnly: Bool,
+    release: @escaping @Sendable (UnsafeMutableRawPointer, Int) -> Void
+  ) {
+    baseAddress = address
+    self.byteCount = byteCount
+    self.isReadOnly = isReadOnly
+    self.release = release
+  }
+
+  deinit {
+    if let release {
+      release(baseAddress, byteCount)
+    } else {
+      baseAddress.deallocate()
+    }
+  }
+}
