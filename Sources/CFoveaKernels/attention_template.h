@@ -123,21 +123,6 @@ static inline void NAME(softmax_row)(const fovea_attention_block *work, size_t r
   *block_maximum = *block_sum != *block_sum ? NAN : maximum;
 }
 
-// Joins a block's maximum and sum to the row's; gives the factors for the row's old outputs and the block's new ones.
-static inline void NAME(merge_row)(float *maximum, float *sum, float block_maximum, float block_sum, float *old_factor,
-                                   float *new_factor) {
-  *old_factor = 1;
-  *new_factor = 0;
-  if (block_maximum == -INFINITY) return;
-  float merged = block_maximum > *maximum || block_maximum != block_maximum ? block_maximum : *maximum;
-  float differences[LANES] = {*maximum - merged, block_maximum - merged}, factors[LANES];
-  v_store(factors, v_exp(v_load(differences)));
-  *old_factor = factors[0];
-  *new_factor = factors[1];
-  *sum = fmaf(block_sum, *new_factor, *sum * *old_factor);
-  *maximum = merged;
-}
-
 // Copies the packed values without the keys that weigh 0 in a row, so that their infinities and NaN stay out of it.
 static void NAME(cut_hidden_values)(const fovea_attention_block *work, const void *weights, void *copy) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);
@@ -205,7 +190,7 @@ static void NAME(attention)(const fovea_attention_block *work) {
       float block_maximum, block_sum;
       NAME(softmax_row)(work, first + row, scores + row * FOVEA_KEY_BLOCK, weights + row * weight_stride, low,
                         whole_high, &block_maximum, &block_sum);
-      NAME(merge_row)(work->maxima + first + row, work->sums + first + row, block_maximum, block_sum,
+      merge_row(work->maxima + first + row, work->sums + first + row, block_maximum, block_sum,
                       old_factors + row, new_factors + row);
     }
 

@@ -87,6 +87,12 @@ static void convert(const void *inputs, fovea_element input_element, void *outpu
     store_any(outputs, output_element, i, load_any_first(inputs, input_element, i, count - i), count - i);
 }
 
+static void scale(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count) {
+  V factors = v_set1(factor);
+  for (size_t i = 0; i < count; i += LANES)
+    store_any(outputs, output_element, i, v_mul(load_tail(inputs, i, count), factors), count - i);
+}
+
 static double log_sum_exp(const float *inputs, size_t count) {
   if (count == 0) return -INFINITY;
   V maxima = v_set1(-INFINITY);

@@ -11,3 +11,5 @@
     .pack_keys[FOVEA_TILE_FLOAT32] = pack_keys_float32,
     .pack_values[FOVEA_TILE_FLOAT32] = pack_values_float32,
     .attention[FOVEA_TILE_FLOAT32] = attention_float32,
+    .attention_merge = attention_merge,
+    .scale = scale,

@@ -5,6 +5,7 @@
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
+#include "attention_merge.h"
 
 // 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row walks 8 weight rows at once so that
 // eight chains hide the latency of the multiply-add.

@@ -5,6 +5,7 @@
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
+#include "attention_merge.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
 // reduced together. One row walks 16 weight rows at once for the same reason.

@@ -4,6 +4,7 @@
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
+#include "attention_merge.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers.
 #define LINEAR_ROWS 4

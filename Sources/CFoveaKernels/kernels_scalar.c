@@ -159,6 +159,19 @@ static double score(const fovea_attention_block *work, size_t row, size_t key) {
   return mask == -(double)INFINITY ? mask : sum + mask;
 }
 
+static float join_maxima(float old_maximum, float block_maximum, double *old_factor, double *new_factor) {
+  // Not fmaxf, which would drop a NaN.
+  float merged = old_maximum > block_maximum ? old_maximum : block_maximum;
+  if (block_maximum != block_maximum || old_maximum != old_maximum) merged = NAN;
+  *old_factor = exp((double)old_maximum - (double)merged);
+  *new_factor = exp((double)block_maximum - (double)merged);
+  return merged;
+}
+
+static float join(float old_value, double old_factor, float block_value, double new_factor) {
+  return (float)((double)old_value * old_factor + (double)block_value * new_factor);
+}
+
 static void attention(const fovea_attention_block *work) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);
   double *scores = work->scratch;
@@ -173,23 +186,39 @@ static void attention(const fovea_attention_block *work) {
     }
     if (has_nan) maximum = NAN;
     if (maximum == -(double)INFINITY) continue;
+    // The block's results are rounded to float32 before they are joined, as they are when a block is kept apart.
+    float block_maximum = (float)maximum, old_maximum = work->maxima[row];
     for (size_t key = begin; key < end; key++) {
-      scores[key] = exp(scores[key] - maximum);
+      scores[key] = exp(scores[key] - (double)block_maximum);
       sum += scores[key];
     }
-    double old_maximum = (double)work->maxima[row];
-    double merged = old_maximum > maximum ? old_maximum : maximum;
-    double old_factor = exp(old_maximum - merged), new_factor = exp(maximum - merged);
-    work->sums[row] = (float)((double)work->sums[row] * old_factor + sum * new_factor);
-    work->maxima[row] = (float)merged;
+    double old_factor, new_factor;
+    work->maxima[row] = join_maxima(old_maximum, block_maximum, &old_factor, &new_factor);
+    work->sums[row] = join(work->sums[row], old_factor, (float)sum, new_factor);
     for (size_t i = 0; i < work->value_dimension; i++) {
       double total = 0;
       for (size_t key = begin; key < end; key++)
         if (scores[key] != 0) total += scores[key] * (double)((const float *)work->values)[key * padded + i];
       float *out = work->outputs + row * padded + i;
-      *out = (float)((double)*out * old_factor + total * new_factor);
+      *out = join(*out, old_factor, (float)total, new_factor);
     }
   }
+}
+
+static void attention_merge(const fovea_attention_merge *work) {
+  size_t padded = fovea_padded_value_dimension(work->value_dimension);
+  for (size_t row = 0; row < work->row_count; row++) {
+    if (work->block_maxima[row] == -INFINITY) continue;
+    double old_factor, new_factor;
+    work->maxima[row] = join_maxima(work->maxima[row], work->block_maxima[row], &old_factor, &new_factor);
+    work->sums[row] = join(work->sums[row], old_factor, work->block_sums[row], new_factor);
+    for (size_t i = row * padded; i < (row + 1) * padded; i++)
+      work->outputs[i] = join(work->outputs[i], old_factor, work->block_outputs[i], new_factor);
+  }
+}
+
+static void scale(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count) {
+  for (size_t i = 0; i < count; i++) store(outputs, output_element, (ptrdiff_t)i, inputs[i] * factor);
 }
 
 const fovea_kernels fovea_kernels_scalar = {
@@ -206,4 +235,6 @@ const fovea_kernels fovea_kernels_scalar = {
     .pack_keys[FOVEA_TILE_FLOAT32] = pack_plain,
     .pack_values[FOVEA_TILE_FLOAT32] = pack_values,
     .attention[FOVEA_TILE_FLOAT32] = attention,
+    .attention_merge = attention_merge,
+    .scale = scale,
 };

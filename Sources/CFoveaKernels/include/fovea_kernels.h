@@ -97,6 +97,19 @@ typedef struct {
 } fovea_attention_block;
 typedef void (*fovea_attention_kernel)(const fovea_attention_block *work);
 
+// Joins the state of rows that saw later blocks (block_*) to that of the same rows after the blocks before, by the
+// formula of fovea_attention_block: keys may be split among threads without changing a bit.
+typedef struct {
+  size_t row_count;
+  size_t value_dimension;
+  float *maxima;
+  float *sums;
+  float *outputs;
+  const float *block_maxima;
+  const float *block_sums;
+  const float *block_outputs;
+} fovea_attention_merge;
+
 // The root-mean-square norm: outputs[i] = inputs[i] / sqrt(mean(inputs^2) + epsilon) * weight[i], per row.
 // outputs may be the inputs where both are float32.
 typedef struct {
@@ -139,6 +152,9 @@ typedef struct {
   fovea_pack_kernel pack_keys[FOVEA_TILE_COUNT];
   fovea_pack_kernel pack_values[FOVEA_TILE_COUNT];
   fovea_attention_kernel attention[FOVEA_TILE_COUNT];
+  void (*attention_merge)(const fovea_attention_merge *work);
+  // outputs[i] = inputs[i] * factor, converted.
+  void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);
 } fovea_kernels;
 
 // Sizes of the packed layouts in bytes, rounded up to 64; the same for every table.
