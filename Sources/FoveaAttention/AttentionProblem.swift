@@ -108,3 +108,15 @@ extension AttentionProblem {
     }
   }
 }
+
+extension AttentionProblem {
+  /// One sequence whose values have the head dimension of its keys, as in a model's layer.
+  package init(
+    headCount: Int, keyValueHeadCount: Int, queryLength: Int, keyLength: Int, headDimension: Int,
+    resultType: ElementType
+  ) {
+    self.init(
+      batchCount: 1, headCount: headCount, keyValueHeadCount: keyValueHeadCount, queryLength: queryLength,
+      keyLength: keyLength, headDimension: headDimension, valueDimension: headDimension, resultType: resultType)
+  }
+}
