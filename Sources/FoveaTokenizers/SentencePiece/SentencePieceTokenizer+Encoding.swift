@@ -1,0 +1,83 @@
+/// Where the space before a text goes when special tokens cut it, which Hugging Face's key `legacy` decides.
+enum EncodingConvention: Sendable, Equatable {
+  /// `legacy: true`: libsentencepiece puts its space before the text and again after every special token.
+  case prefixEverySegment
+
+  /// `legacy: false`: one space, before the whole text.
+  ///
+  /// The library would drop spaces at the beginning of a segment, so such a segment is encoded behind `guardBytes` (the
+  /// unknown token's spelling), whose `guardTokenCount` tokens are taken away again, as the reference does.
+  case prefixOnce(addsSpace: Bool, guardBytes: [UInt8], guardTokenCount: Int)
+}
+
+extension SentencePieceTokenizer {
+  public func encode(
+    bytes: [UInt8], addSpecialTokens: Bool, parseSpecialTokens: Bool
+  ) throws(TokenizerError) -> [Int] {
+    var tokens: [Int] = []
+    if addSpecialTokens, addsBeginningOfText, let token = beginningOfTextToken { tokens.append(token) }
+    switch convention {
+    case .prefixEverySegment:
+      for segment in segments(of: bytes, parseSpecialTokens) {
+        switch segment {
+        case .token(let token): tokens.append(token)
+        case .text(let range): tokens += try encoder.encode(bytes[range])
+        }
+      }
+    case .prefixOnce(let addsSpace, let guardBytes, let guardTokenCount):
+      tokens += try encodeWithOnePrefix(bytes, parseSpecialTokens, addsSpace, guardBytes, guardTokenCount)
+    }
+    if addSpecialTokens, addsEndOfText, let token = endOfTextToken { tokens.append(token) }
+    return tokens
+  }
+
+  private func segments(of bytes: [UInt8], _ parseSpecialTokens: Bool) -> [AddedTokenSplitter.Segment] {
+    if parseSpecialTokens { return splitter.split(bytes) }
+    return bytes.isEmpty ? [] : [.text(bytes.indices)]
+  }
+
+  private func encodeWithOnePrefix(
+    _ bytes: [UInt8], _ parseSpecialTokens: Bool, _ addsSpace: Bool, _ guardBytes: [UInt8], _ guardTokenCount: Int
+  ) throws(TokenizerError) -> [Int] {
+    guard !bytes.isEmpty else { return [] }
+    let space = Array(String(spaceSymbol).utf8)
+    let spaced = (addsSpace ? space : []) + bytes.replacing(space, with: [UInt8(ascii: " ")])
+    let segments = segments(of: spaced, parseSpecialTokens)
+    var tokens: [Int] = []
+    for segment in segments {
+      switch segment {
+      case .token(let token): tokens.append(token)
+      case .text(let range):
+        let text = spaced[range]
+        if text.first == UInt8(ascii: " ") || text.starts(with: space) {
+          let guarded = try encoder.encode(guardBytes + text)
+          tokens += guarded.count >= guardTokenCount ? guarded[guardTokenCount...] : guarded[...]
+        } else {
+          tokens += try encoder.encode(text)
+        }
+      }
+    }
+    // A space alone before a special token is the one that was added here.
+    if tokens.count > 1, piece(of: tokens[0]) == String(spaceSymbol), isSpecial(tokens[1]) { tokens.removeFirst() }
+    return tokens
+  }
+}
+
+extension [UInt8] {
+  /// The bytes with every occurrence of `pattern`, which is not empty, replaced.
+  fileprivate func replacing(_ pattern: [UInt8], with replacement: [UInt8]) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(count)
+    var position = 0
+    while position < count {
+      if self[position] == pattern[0], self[position...].starts(with: pattern) {
+        result += replacement
+        position += pattern.count
+      } else {
+        result.append(self[position])
+        position += 1
+      }
+    }
+    return result
+  }
+}
