@@ -7,7 +7,6 @@
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 namespace sentencepiece {
@@ -37,7 +36,7 @@ fovea_sentencepiece *fovea_sentencepiece_create(const void *model, size_t model_
   try {
     sentencepiece::logging::SetMinLogLevel(silent_log_level);
     auto result = std::make_unique<fovea_sentencepiece>();
-    const std::string_view bytes(static_cast<const char *>(model), model_byte_count);
+    const absl::string_view bytes(static_cast<const char *>(model), model_byte_count);
     const auto status = result->processor.LoadFromSerializedProto(bytes);
     if (status.ok()) return result.release();
     set_message(message, message_byte_count, status.error_message());
@@ -59,7 +58,7 @@ int fovea_sentencepiece_encode(const fovea_sentencepiece *model, const char *tex
   *token_count = 0;
   try {
     std::vector<int> ids;
-    const auto status = model->processor.Encode(std::string_view(text, text_byte_count), &ids);
+    const auto status = model->processor.Encode(absl::string_view(text, text_byte_count), &ids);
     if (!status.ok()) {
       set_message(message, message_byte_count, status.error_message());
       return 0;

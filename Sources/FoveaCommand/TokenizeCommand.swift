@@ -1,6 +1,6 @@
 import ArgumentParser
-import Fovea
 import Foundation
+import Fovea
 
 /// `fovea tokenize`: shows how a model's tokenizer splits a text.
 struct TokenizeCommand: ParsableCommand {

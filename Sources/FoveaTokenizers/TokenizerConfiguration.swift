@@ -6,7 +6,7 @@ internal import Foundation
 
 /// What Hugging Face's files beside a vocabulary say: `tokenizer_config.json`, `special_tokens_map.json`,
 /// `added_tokens.json`. Each may be absent.
-struct TokenizerConfiguration: Sendable {
+package struct TokenizerConfiguration: Sendable {
   /// `tokenizer_config.json`; all nil where there is none.
   var settings = Settings()
   /// `added_tokens.json`: ids by spelling.
@@ -14,7 +14,10 @@ struct TokenizerConfiguration: Sendable {
   /// `special_tokens_map.json`.
   var specialTokens = SpecialTokens()
   /// The file that `settings` came from, for errors.
-  var file: String
+  var file = "tokenizer_config.json"
+
+  /// What a folder without these files says.
+  package init() {}
 
   /// Reads what `folder` holds.
   init(folder: String) throws(TokenizerError) {

@@ -9,15 +9,15 @@
 /// From the unit at `position`, byte `c` leads to the unit at `position ^ offset ^ c` if that has label `c`; the value is
 /// the unit at `position ^ offset`. libsentencepiece follows this for the bytes of a text without looking at the
 /// array's end, and writes or reads at most 32 matches without looking at how many there were.
-enum CharacterMap {
+package enum CharacterMap {
   /// The matches that libsentencepiece has room for.
-  static let nestedRuleLimit = 32
+  package static let nestedRuleLimit = 32
 
   /// The longest replacement that is allowed, in bytes, so that a small text cannot grow without measure.
-  static let replacementByteCountLimit = 256
+  package static let replacementByteCountLimit = 256
 
   /// Checks that no text whatever leads libsentencepiece out of the array or out of the replacements.
-  static func validate(_ map: [UInt8], file: String) throws(TokenizerError) {
+  package static func validate(_ map: [UInt8], file: String) throws(TokenizerError) {
     func malformed(_ message: String) -> TokenizerError {
       TokenizerError(.malformedFile, file: file, "precompiled_charsmap: \(message)")
     }

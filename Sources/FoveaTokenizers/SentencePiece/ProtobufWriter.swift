@@ -1,22 +1,24 @@
 /// Writes the fields of one protobuf message. See `ProtobufReader` for the format.
-struct ProtobufWriter {
-  private(set) var bytes: [UInt8] = []
+package struct ProtobufWriter {
+  package private(set) var bytes: [UInt8] = []
 
-  mutating func write(_ value: Int, field: Int) {
+  package init() {}
+
+  package mutating func write(_ value: Int, field: Int) {
     writeKey(field: field, wireType: 0)
     writeVarint(UInt64(bitPattern: Int64(value)))
   }
 
-  mutating func write(_ value: Bool, field: Int) {
+  package mutating func write(_ value: Bool, field: Int) {
     write(value ? 1 : 0, field: field)
   }
 
-  mutating func write(_ value: Float, field: Int) {
+  package mutating func write(_ value: Float, field: Int) {
     writeKey(field: field, wireType: 5)
     withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
-  mutating func write(_ value: some Collection<UInt8>, field: Int) {
+  package mutating func write(_ value: some Collection<UInt8>, field: Int) {
     writeKey(field: field, wireType: 2)
     writeVarint(UInt64(value.count))
     bytes.append(contentsOf: value)

@@ -2,7 +2,7 @@ extension SentencePieceModel {
   /// Reads a `.model` file and checks all that libsentencepiece takes for granted.
   ///
   /// - Throws: `TokenizerError` of kind `malformedFile` or `unsupported`.
-  init(parsing bytes: [UInt8], file: String) throws(TokenizerError) {
+  package init(parsing bytes: [UInt8], file: String) throws(TokenizerError) {
     self.init()
     var reader = ProtobufReader("SentencePiece model", in: bytes, range: bytes.indices, file: file)
     while let field = try reader.next() {

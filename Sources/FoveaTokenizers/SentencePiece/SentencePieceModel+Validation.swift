@@ -1,10 +1,10 @@
 extension SentencePieceModel {
   /// The longest piece that is allowed, in bytes: libsentencepiece recurses once a byte.
-  static let pieceByteCountLimit = 1024
+  package static let pieceByteCountLimit = 1024
 
   /// How many user-defined pieces may begin one another: libsentencepiece looks up at most this many and reads past the
   /// results where there are more.
-  static let nestedUserDefinedPieceLimit = 64
+  package static let nestedUserDefinedPieceLimit = 64
 
   /// Checks the rules between the fields.
   func validate(file: String) throws(TokenizerError) {

@@ -1,15 +1,15 @@
 /// What a SentencePiece `.model` file says, as far as encoding and decoding depend on it.
 ///
 /// The names of the fields in `sentencepiece_model.proto` stand beside those that differ.
-struct SentencePieceModel: Sendable {
+package struct SentencePieceModel: Sendable {
   /// How text is split. The file's types 3 (words) and 4 (characters) are refused.
-  enum Algorithm: Int, Sendable {
+  package enum Algorithm: Int, Sendable {
     case unigram = 1
     case bytePairEncoding = 2
   }
 
   /// What a piece stands for.
-  enum PieceKind: Int, Sendable {
+  package enum PieceKind: Int, Sendable {
     case normal = 1
     case unknown = 2
     case control = 3
@@ -19,44 +19,53 @@ struct SentencePieceModel: Sendable {
   }
 
   /// One entry of the vocabulary; its index is its token id.
-  struct Piece: Sendable {
-    var text = ""
-    var score: Float = 0
-    var kind = PieceKind.normal
+  package struct Piece: Sendable {
+    package var text = ""
+    package var score: Float = 0
+    package var kind = PieceKind.normal
+
+    package init(_ text: String = "", score: Float = 0, kind: PieceKind = .normal) {
+      self.text = text
+      self.score = score
+      self.kind = kind
+    }
   }
 
-  var pieces: [Piece] = []
+  package var pieces: [Piece] = []
 
   // Of the trainer's specification.
-  var algorithm = Algorithm.unigram
+  package var algorithm = Algorithm.unigram
   /// Whether an unknown character is spelt by the pieces of its bytes (`byte_fallback`).
-  var usesByteFallback = false
+  package var usesByteFallback = false
   /// Whether a word's space belongs to its end (`treat_whitespace_as_suffix`).
-  var treatsWhitespaceAsSuffix = false
+  package var treatsWhitespaceAsSuffix = false
   /// The text that an unknown piece decodes to (`unk_surface`).
-  var unknownSurface = " \u{2047} "
-  var beginningOfTextPiece = "<s>"
-  var endOfTextPiece = "</s>"
+  package var unknownSurface = " \u{2047} "
+  package var beginningOfTextPiece = "<s>"
+  package var endOfTextPiece = "</s>"
   /// The ids that the trainer was given for unknown, beginning, end and padding; negative for none.
-  var trainerTokens: [(name: String, token: Int)] = []
+  package var trainerTokens: [(name: String, token: Int)] = []
 
   // Of the normalizer's specification.
   /// The compiled replacements of characters (`precompiled_charsmap`), empty for none. See `CharacterMap`.
-  var characterMap: [UInt8] = []
+  package var characterMap: [UInt8] = []
   /// Whether a space is put before the text (`add_dummy_prefix`).
-  var addsDummyPrefix = true
+  package var addsDummyPrefix = true
   /// Whether runs of spaces become one and those at both ends none (`remove_extra_whitespaces`).
-  var removesExtraWhitespaces = true
+  package var removesExtraWhitespaces = true
   /// Whether a space becomes ▁ (`escape_whitespaces`).
-  var escapesWhitespaces = true
+  package var escapesWhitespaces = true
 
   /// Whether decoded text is to be normalized too, which Fovea does not do.
-  var hasDenormalizer = false
+  package var hasDenormalizer = false
+
+  /// A model without pieces and with the format's default values.
+  package init() {}
 }
 
 extension SentencePieceModel {
   /// The token with exactly this text and kind. Linear in the vocabulary.
-  func token(_ text: String, kind: PieceKind) -> Int? {
+  package func token(_ text: String, kind: PieceKind) -> Int? {
     pieces.firstIndex { $0.kind == kind && ExactString($0.text) == ExactString(text) }
   }
 
@@ -64,7 +73,7 @@ extension SentencePieceModel {
   ///
   /// libsentencepiece is given this instead of the file, so that it cannot read anything in the file otherwise than the
   /// checks did, and never runs the self-tests that a file may carry.
-  func serialized() -> [UInt8] {
+  package func serialized() -> [UInt8] {
     var model = ProtobufWriter()
     for piece in pieces {
       var message = ProtobufWriter()

@@ -11,6 +11,7 @@ enum EncodingConvention: Sendable, Equatable {
 }
 
 extension SentencePieceTokenizer {
+  /// Splits UTF-8 bytes into tokens. See `Tokenizer`.
   public func encode(
     bytes: [UInt8], addSpecialTokens: Bool, parseSpecialTokens: Bool
   ) throws(TokenizerError) -> [Int] {

@@ -14,14 +14,18 @@ public final class SentencePieceTokenizer: Tokenizer {
   private let tokensBesideModel: [Int: AddedToken]
   private let specialTokens: Set<Int>
 
+  /// One more than the highest token id.
   public let vocabularySize: Int
+  /// The token that begins a text, or nil where there is none.
   public let beginningOfTextToken: Int?
+  /// The token that ends a text, or nil where there is none.
   public let endOfTextToken: Int?
+  /// Whether encoding puts `beginningOfTextToken` in front when it adds special tokens.
   public let addsBeginningOfText: Bool
 
   /// Takes the contents of a `.model` file, checks them and joins them with what the files beside it say.
-  init(
-    modelBytes: [UInt8], file: String, configuration: TokenizerConfiguration
+  package init(
+    modelBytes: [UInt8], file: String, configuration: TokenizerConfiguration = TokenizerConfiguration()
   ) throws(TokenizerError) {
     var model = try SentencePieceModel(parsing: modelBytes, file: file)
     let vocabulary = try AddedVocabulary(model, configuration)
@@ -55,19 +59,23 @@ public final class SentencePieceTokenizer: Tokenizer {
     self.model = model
   }
 
+  /// The vocabulary's spelling of a token, or nil where no token has this id.
   public func piece(of token: Int) -> String? {
     if let added = tokensBesideModel[token] { return added.text }
     return model.pieces.indices.contains(token) ? model.pieces[token].text : nil
   }
 
+  /// The token with exactly this spelling, byte for byte, or nil.
   public func token(forPiece piece: String) -> Int? {
     tokensByPiece[ExactString(piece)]
   }
 
+  /// Whether a token controls the model instead of standing for text.
   public func isSpecial(_ token: Int) -> Bool {
     specialTokens.contains(token)
   }
 
+  /// Makes a decoder for one text that takes one token at a time.
   public func makeStreamingDetokenizer(skipSpecialTokens: Bool) -> any StreamingDetokenizer {
     SentencePieceDetokenizer(self, skipsSpecialTokens: skipSpecialTokens)
   }
