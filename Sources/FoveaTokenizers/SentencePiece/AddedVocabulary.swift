@@ -6,6 +6,8 @@ struct AddedVocabulary {
   private(set) var tokensBesideModel: [Int: AddedToken] = [:]
   private(set) var tokensByPiece: [ExactString: Int] = [:]
   private(set) var specialTokens: Set<Int> = []
+  /// The tokens with a role (beginning, end, unknown, padding, additional), Hugging Face's `all_special_tokens`.
+  private(set) var roleTokens: Set<Int> = []
   private(set) var beginningOfTextToken: Int?
   private(set) var endOfTextToken: Int?
   /// How the unknown token is written in a text.
@@ -71,6 +73,7 @@ struct AddedVocabulary {
   }
 
   private mutating func addSpecial(_ token: Int, _ model: SentencePieceModel) {
+    roleTokens.insert(token)
     let isUnknown = model.pieces.indices.contains(token) && model.pieces[token].kind == .unknown
     if !isUnknown { specialTokens.insert(token) }
     guard !addedTokens.contains(where: { $0.token == token }) else { return }

@@ -6,8 +6,9 @@ enum EncodingConvention: Sendable, Equatable {
   /// `legacy: false`: one space, before the whole text.
   ///
   /// The library would drop spaces at the beginning of a segment, so such a segment is encoded behind `guardBytes` (the
-  /// unknown token's spelling), whose `guardTokenCount` tokens are taken away again, as the reference does.
-  case prefixOnce(addsSpace: Bool, guardBytes: [UInt8], guardTokenCount: Int)
+  /// unknown token's spelling), whose `guardTokenCount` tokens are taken away again, as the reference does. Before one of
+  /// `roleTokens` at the beginning of a text there is no space.
+  case prefixOnce(addsSpace: Bool, guardBytes: [UInt8], guardTokenCount: Int, roleTokens: Set<Int>)
 }
 
 extension SentencePieceTokenizer {
@@ -25,8 +26,25 @@ extension SentencePieceTokenizer {
         case .text(let range): tokens += try encoder.encode(bytes[range])
         }
       }
-    case .prefixOnce(let addsSpace, let guardBytes, let guardTokenCount):
-      tokens += try encodeWithOnePrefix(bytes, parseSpecialTokens, addsSpace, guardBytes, guardTokenCount)
+    case .prefixOnce(let addsSpace, let guardBytes, let guardTokenCount, let roleTokens):
+      guard !bytes.isEmpty else { break }
+      let space = Array(String(spaceSymbol).utf8)
+      let spaced = (addsSpace ? space : []) + bytes.replacing(space, with: [UInt8(ascii: " ")])
+      let segments = segments(of: spaced, parseSpecialTokens)
+      for (index, segment) in segments.enumerated() {
+        switch segment {
+        case .token(let token): tokens.append(token)
+        case .text(let range):
+          let segmentTokens = try encode(spaced[range], behind: guardBytes, guardTokenCount, space: space)
+          // The space that was put before the text, alone before a token that takes none.
+          if index == 0, segmentTokens.count == 1, piece(of: segmentTokens[0]) == String(spaceSymbol),
+            segments.count > 1, case .token(let next) = segments[1], roleTokens.contains(next)
+          {
+            continue
+          }
+          tokens += segmentTokens
+        }
+      }
     }
     if addSpecialTokens, addsEndOfText, let token = endOfTextToken { tokens.append(token) }
     return tokens
@@ -37,30 +55,13 @@ extension SentencePieceTokenizer {
     return bytes.isEmpty ? [] : [.text(bytes.indices)]
   }
 
-  private func encodeWithOnePrefix(
-    _ bytes: [UInt8], _ parseSpecialTokens: Bool, _ addsSpace: Bool, _ guardBytes: [UInt8], _ guardTokenCount: Int
+  /// The tokens of one segment; `guardBytes` keep the spaces that it may begin with.
+  private func encode(
+    _ text: ArraySlice<UInt8>, behind guardBytes: [UInt8], _ guardTokenCount: Int, space: [UInt8]
   ) throws(TokenizerError) -> [Int] {
-    guard !bytes.isEmpty else { return [] }
-    let space = Array(String(spaceSymbol).utf8)
-    let spaced = (addsSpace ? space : []) + bytes.replacing(space, with: [UInt8(ascii: " ")])
-    let segments = segments(of: spaced, parseSpecialTokens)
-    var tokens: [Int] = []
-    for segment in segments {
-      switch segment {
-      case .token(let token): tokens.append(token)
-      case .text(let range):
-        let text = spaced[range]
-        if text.first == UInt8(ascii: " ") || text.starts(with: space) {
-          let guarded = try encoder.encode(guardBytes + text)
-          tokens += guarded.count >= guardTokenCount ? guarded[guardTokenCount...] : guarded[...]
-        } else {
-          tokens += try encoder.encode(text)
-        }
-      }
-    }
-    // A space alone before a special token is the one that was added here.
-    if tokens.count > 1, piece(of: tokens[0]) == String(spaceSymbol), isSpecial(tokens[1]) { tokens.removeFirst() }
-    return tokens
+    guard text.first == UInt8(ascii: " ") || text.starts(with: space) else { return try encoder.encode(text) }
+    let tokens = try encoder.encode(guardBytes + text)
+    return tokens.count >= guardTokenCount ? Array(tokens[guardTokenCount...]) : tokens
   }
 }
 

@@ -50,7 +50,7 @@ public final class SentencePieceTokenizer: Tokenizer {
       let unknownSpelling = Array(vocabulary.unknownSpelling.utf8)
       convention = .prefixOnce(
         addsSpace: addsPrefixSpace, guardBytes: unknownSpelling,
-        guardTokenCount: try encoder.encode(unknownSpelling).count)
+        guardTokenCount: try encoder.encode(unknownSpelling).count, roleTokens: vocabulary.roleTokens)
     } else {
       leadingSpace = model.leadingSpace
       encoder = try SentencePieceEncoder(model, file: file)
@@ -85,7 +85,7 @@ public final class SentencePieceTokenizer: Tokenizer {
     of token: Int, skipsSpecialTokens: Bool
   ) throws(TokenizerError) -> SentencePieceDetokenizer.Fragment {
     if let added = tokensBesideModel[token] {
-      return .verbatim(added.isSpecial && skipsSpecialTokens ? "" : added.text)
+      return .verbatim(skipsSpecialTokens && specialTokens.contains(token) ? "" : added.text)
     }
     guard model.pieces.indices.contains(token) else {
       throw TokenizerError(
