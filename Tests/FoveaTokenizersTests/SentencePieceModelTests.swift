@@ -46,7 +46,7 @@ import Testing
       ("field 2 at byte", { $0.pieces[4].score = .nan }),
       ("inf, expected a finite number", { $0.pieces[4].score = .infinity }),
       (
-        "more than 64 others",
+        "more than 64 user-defined pieces begin one another",
         { model in
           model.pieces += (1...65).map { Piece(String(repeating: "b", count: $0), kind: .userDefined) }
         }

@@ -63,8 +63,8 @@ extension SentencePieceModel {
       guard nested.count <= SentencePieceModel.nestedUserDefinedPieceLimit else {
         throw TokenizerError(
           .malformedFile, file: file,
-          "user-defined piece \(String(reflecting: String(decoding: piece, as: UTF8.self))) begins with more than "
-            + "\(SentencePieceModel.nestedUserDefinedPieceLimit) others")
+          "more than \(SentencePieceModel.nestedUserDefinedPieceLimit) user-defined pieces begin one another, up to "
+            + String(reflecting: String(decoding: piece, as: UTF8.self)))
       }
     }
   }
