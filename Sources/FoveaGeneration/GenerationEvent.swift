@@ -16,6 +16,11 @@ public struct EncodedPrompt: Sendable, Equatable {
   public let tokens: [Int]
   /// What the tokens spell; empty without a tokenizer.
   public let text: String
+
+  package init(tokens: [Int], text: String) {
+    self.tokens = tokens
+    self.text = text
+  }
 }
 
 /// A token that was generated.
@@ -33,6 +38,11 @@ public struct TextPiece: Sendable, Equatable {
   public let text: String
   /// The token that was generated; nil in a last piece that only releases text held back.
   public let token: GeneratedToken?
+
+  package init(text: String, token: GeneratedToken?) {
+    self.text = text
+    self.token = token
+  }
 }
 
 /// Why a text ended.

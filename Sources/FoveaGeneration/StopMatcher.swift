@@ -9,6 +9,11 @@ public struct StopMatcher: Sendable {
     public let text: String
     /// The stop string that ended the text, or nil while it goes on.
     public let stopString: String?
+
+    package init(text: String, stopString: String?) {
+      self.text = text
+      self.stopString = stopString
+    }
   }
 
   private var patterns: [Pattern]

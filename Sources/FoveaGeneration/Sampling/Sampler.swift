@@ -37,7 +37,8 @@ public struct Sampler: Sendable {
       throw .tokenOutOfVocabulary(token: token, vocabularySize: vocabularySize)
     }
     var options = options
-    let seed = options.seed ?? UInt64.random(in: .min ... .max)
+    // 32 bits, so that the seed survives JSON readers that know only doubles.
+    let seed = options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
     options.seed = seed
     self.options = options
     self.vocabularySize = vocabularySize
