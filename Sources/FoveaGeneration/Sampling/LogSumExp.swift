@@ -23,20 +23,30 @@ enum LogSumExp {
     return total
   }
 
-  /// Fills `weights` with exp((logits[i] − maximum) · scale), under the same conditions.
+  /// Fills `weights` with exp((logits[i] − maximum) · scale) and returns their sum, under the same conditions.
   static func weights(
     of logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float, into weights: inout [Double]
-  ) {
-    weights.removeAll(keepingCapacity: true)
-    weights.reserveCapacity(logits.count + 3)
-    var index = 0
-    while index < logits.count {
-      var lanes = SIMD4<Float>(repeating: -.infinity)
-      for lane in 0..<min(4, logits.count - index) { lanes[lane] = logits[index + lane] }
-      let values = exponential((lanes - maximum) * scale)
-      for lane in 0..<min(4, logits.count - index) { weights.append(Double(values[lane])) }
-      index += 4
+  ) -> Double {
+    if weights.count != logits.count { weights = [Double](repeating: 0, count: logits.count) }
+    var totals = SIMD4<Double>.zero
+    weights.withUnsafeMutableBufferPointer { weights in
+      var index = 0
+      // In bounds: each step reads and writes 4 of the remaining elements.
+      while index + 4 <= logits.count {
+        let lanes = SIMD4(logits[index], logits[index + 1], logits[index + 2], logits[index + 3])
+        let values = SIMD4<Double>(exponential((lanes - maximum) * scale))
+        totals += values
+        for lane in 0..<4 { weights[index + lane] = values[lane] }
+        index += 4
+      }
+      while index < logits.count {
+        let value = Double(exponential(SIMD4(repeating: (logits[index] - maximum) * scale))[0])
+        totals[0] += value
+        weights[index] = value
+        index += 1
+      }
     }
+    return totals.sum()
   }
 
   /// exp(x) for x ≤ 0: x = n·ln 2 + r with |r| ≤ ln 2 / 2, a polynomial for exp(r) (Cephes' `expf`), then 2ⁿ by the

@@ -34,25 +34,29 @@ struct Lottery {
       let total = LogSumExp.sum(logits, maximum: maximum, scale: Float(scale))
       let target = options.topP * total
       var sum = 0.0
-      selection.selectLikeliest(of: logits, notBelow: lowestKeptLogit(maximum)) { candidate in
+      // All tokens with less than an equal share of 1 − topP have less than 1 − topP together: they cannot be needed.
+      let share = max(options.minP, (1 - options.topP) * total / Double(logits.count))
+      selection.selectLikeliest(of: logits, notBelow: lowestLogit(ofWeight: share, maximum)) { candidate in
         sum += weight(candidate.logit)
         return sum >= target
       }
     } else if options.minP > 0 {
       let minP = options.minP
-      selection.selectLikeliest(of: logits, notBelow: lowestKeptLogit(maximum)) { weight($0.logit) < minP }
+      selection.selectLikeliest(of: logits, notBelow: lowestLogit(ofWeight: minP, maximum)) { weight($0.logit) < minP }
     } else {
-      LogSumExp.weights(of: logits, maximum: maximum, scale: Float(scale), into: &weights)
-      return drawIndex()
+      let total = LogSumExp.weights(of: logits, maximum: maximum, scale: Float(scale), into: &weights)
+      return drawIndex(ofTotal: total)
     }
     weights.removeAll(keepingCapacity: true)
+    var total = 0.0
     for candidate in selection.candidates {
       let weight = weight(candidate.logit)
       // Sorted: all that follow are unlikelier. The likeliest, with weight 1, always stays.
       if weight < options.minP { break }
       weights.append(weight)
+      total += weight
     }
-    return Int(selection.candidates[drawIndex()].token)
+    return Int(selection.candidates[drawIndex(ofTotal: total)].token)
   }
 
   /// Keeps the fewest candidates whose weights add up to topP of `total`.
@@ -67,16 +71,14 @@ struct Lottery {
     if let last { selection.keepFirst(last + 1) }
   }
 
-  /// A bound below every logit that minP keeps, with slack for rounding; the exact comparison comes later.
-  private func lowestKeptLogit(_ maximum: Float) -> Float {
-    let bound = Double(maximum) + log(options.minP) * options.temperature
+  /// A bound below the logit of every token with at least this weight, with slack for rounding.
+  private func lowestLogit(ofWeight weight: Double, _ maximum: Float) -> Float {
+    let bound = Double(maximum) + log(weight) * options.temperature
     return Float(bound - 1e-3 * (1 + abs(bound)))
   }
 
   /// An index into `weights`, drawn in proportion to them.
-  private mutating func drawIndex() -> Int {
-    var total = 0.0
-    for weight in weights { total += weight }
+  private mutating func drawIndex(ofTotal total: Double) -> Int {
     let target = random.nextUnit() * total
     var sum = 0.0
     var last = 0
