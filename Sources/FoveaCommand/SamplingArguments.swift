@@ -16,7 +16,8 @@ struct SamplingArguments: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Choose among the k likeliest tokens; 0 for all (default: the model's, else 0).", valueName: "k"))
+    help: ArgumentHelp("Choose among the k likeliest tokens; 0 for all (default: the model's, else 0).", valueName: "k")
+  )
   var topK: Int?
 
   @Option(

@@ -19,6 +19,7 @@ public enum GenerationError: FoveaError, Equatable {
   /// No token can follow: the logits after `position` tokens hold a NaN, an infinity, or nothing that is allowed.
   case noUsableLogits(position: Int)
 
+  /// `usage` for what the caller asked for, `badData` for contents, `missingInput` for what is not there.
   public var category: FaultCategory {
     switch self {
     case .promptTooLong, .tokenOutOfVocabulary, .emptyPrompt, .invalidOption: .usage
@@ -27,6 +28,7 @@ public enum GenerationError: FoveaError, Equatable {
     }
   }
 
+  /// One line that names the culprit.
   public var description: String {
     switch self {
     case .promptTooLong(let tokenCount, let contextLength):

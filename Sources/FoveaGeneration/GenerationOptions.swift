@@ -7,7 +7,9 @@ public enum Prompt: Sendable, Equatable {
 }
 
 extension Prompt: ExpressibleByStringInterpolation, ExpressibleByArrayLiteral {
+  /// A prompt of text.
   public init(stringLiteral text: String) { self = .text(text) }
+  /// A prompt of token ids.
   public init(arrayLiteral tokens: Int...) { self = .tokens(tokens) }
 }
 

@@ -14,7 +14,9 @@ enum FoveaExecutable {
   static var url: URL {
     get throws {
       let runners = [CommandLine.arguments[0], Bundle.main.bundlePath] + Bundle.allBundles.map(\.bundlePath)
-      let candidates = runners.map { URL(fileURLWithPath: $0).deletingLastPathComponent().appendingPathComponent("fovea") }
+      let candidates = runners.map {
+        URL(fileURLWithPath: $0).deletingLastPathComponent().appendingPathComponent("fovea")
+      }
       return try #require(
         candidates.first { FileManager.default.isExecutableFile(atPath: $0.path) }, "no fovea beside \(runners)")
     }
