@@ -54,6 +54,7 @@ public struct ModelConfiguration: Sendable, Decodable {
 public final class KeyValueCache {
   public fileprivate(set) var length = 0
   public var byteCount: Int { 0 }
+  public var elementType: ElementType { .bfloat16 }
   public func trim(to length: Int) { self.length = length }
 }
 
