@@ -51,9 +51,7 @@ struct ModelReport: Encodable, Sendable {
     weightBytes = model.weightByteCount
     weightBytesByType = Dictionary(
       uniqueKeysWithValues: model.elementTypeByteCounts.map { ($0.key.rawValue, $0.value) })
-    cacheBytesPerToken =
-      2 * configuration.layerCount * configuration.keyValueHeadCount * configuration.headDimension
-      * model.makeCache().elementType.byteCount
+    cacheBytesPerToken = model.cacheByteCountPerPosition
     cacheBytesAtFullContext = cacheBytesPerToken * configuration.contextLength
     switch tokenizer {
     case .success(let tokenizer):

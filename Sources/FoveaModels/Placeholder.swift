@@ -54,7 +54,6 @@ public struct ModelConfiguration: Sendable, Decodable {
 public final class KeyValueCache {
   public fileprivate(set) var length = 0
   public var byteCount: Int { 0 }
-  public var elementType: ElementType { .bfloat16 }
   public func trim(to length: Int) { self.length = length }
 }
 
@@ -63,6 +62,7 @@ public final class DecoderModel: Sendable {
   public let configuration: ModelConfiguration
   public let stream: ComputeStream
   public let precision: Precision
+  public var cacheByteCountPerPosition: Int { 4096 }
   public var parameterCount: Int { 14_555_520 }
   public var weightByteCount: Int { 29_111_040 }
   public var elementTypeByteCounts: [ElementType: Int] { [.bfloat16: 29_111_040] }
