@@ -51,9 +51,7 @@ struct ModelReport: Encodable, Sendable {
     weightBytes = model.weightByteCount
     weightBytesByType = Dictionary(
       uniqueKeysWithValues: model.elementTypeByteCounts.map { ($0.key.rawValue, $0.value) })
-    cacheBytesPerToken =
-      2 * configuration.layerCount * configuration.keyValueHeadCount * configuration.headDimension
-      * ModelReport.cacheElementType(model).byteCount
+    cacheBytesPerToken = model.cacheByteCountPerPosition
     cacheBytesAtFullContext = cacheBytesPerToken * configuration.contextLength
     switch tokenizer {
     case .success(let tokenizer):
@@ -71,13 +69,6 @@ struct ModelReport: Encodable, Sendable {
     instructionSet = model.stream.instructionSet.name
     availableInstructionSets = InstructionSet.available.map(\.name)
     threads = model.stream.threadCount
-  }
-
-  /// The cache holds keys and values in the activations' type: float32, or the type that most weights have.
-  private static func cacheElementType(_ model: DecoderModel) -> ElementType {
-    guard model.precision == .native else { return .float32 }
-    let floating = model.elementTypeByteCounts.filter(\.key.isFloatingPoint)
-    return floating.max { $0.value < $1.value }?.key ?? .float32
   }
 }
 

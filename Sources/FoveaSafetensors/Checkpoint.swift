@@ -125,13 +125,6 @@ public struct Checkpoint: Sendable {
 
   /// The bytes of all tensors by element type.
   public var byteCounts: [ElementType: Int] {
-    var counts: [ElementType: Int] = [:]
-    for file in files {
-      for name in file.names {
-        guard let tensor = try? file.tensor(name) else { continue }
-        counts[tensor.elementType, default: 0] += tensor.byteCount
-      }
-    }
-    return counts
+    files.reduce(into: [:]) { $0.merge($1.byteCounts, uniquingKeysWith: +) }
   }
 }

@@ -42,6 +42,11 @@ public struct SafetensorsFile: Sendable {
   /// The header's `__metadata__`.
   public var metadata: [String: String] { header.metadata }
 
+  /// The bytes of all tensors by element type.
+  public var byteCounts: [ElementType: Int] {
+    header.entries.values.reduce(into: [:]) { $0[$1.elementType, default: 0] += $1.bytes.count }
+  }
+
   /// Whether the file holds a tensor of that name.
   public func contains(_ name: String) -> Bool { header.entries[name] != nil }
 
