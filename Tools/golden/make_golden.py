@@ -146,8 +146,8 @@ def main() -> None:
     tokens = torch.randint(FIRST_ORDINARY_TOKEN, config.vocab_size, (arguments.length,), generator=generator).tolist()
     result = expected(stored, tokens)
     write_json(arguments.out / "expected.json", result, indent=None)
-    mean = sum(result["nll"]) / len(result["nll"])
-    print(f"{arguments.out}: {stored.num_parameters():,} parameters, mean nll {mean:.3f} nat, greedy {result['greedy']}")
+    mean_nll = sum(result["nll"]) / len(result["nll"])
+    print(f"{arguments.out}: {stored.num_parameters():,} parameters, mean nll {mean_nll:.3f} nat")
 
 
 if __name__ == "__main__":

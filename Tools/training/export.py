@@ -31,7 +31,8 @@ LARGEST_LOSS_DIFFERENCE = 1e-3  # between the training code and transformers, na
 LOSS_CONTEXT_COUNT = 8
 SAMPLED_TOKEN_COUNT = 400
 OPENINGS = ["Once upon a time,", "Lily had a little dog named Max.", "One day, a small turtle found a red balloon.",
-            "\"Where are you going?\" asked the owl.", "Tom was afraid of the dark.", "Question: What is rain?\nAnswer:"]
+            "\"Where are you going?\" asked the owl.", "Tom was afraid of the dark.",
+            "Question: What is rain?\nAnswer:"]
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -119,7 +120,8 @@ def compare_tokenizers(out: pathlib.Path, texts: Sequence[str], documents: Seque
 
 
 @torch.no_grad()
-def check(arguments: argparse.Namespace, model: Llama, processor: sentencepiece.SentencePieceProcessor) -> dict[str, Any]:
+def check(arguments: argparse.Namespace, model: Llama,
+          processor: sentencepiece.SentencePieceProcessor) -> dict[str, Any]:
     """The figures of the model card, and texts that the exported model writes."""
     from transformers import AutoModelForCausalLM
     device = "cuda" if torch.cuda.is_available() else "cpu"
