@@ -127,7 +127,8 @@ struct JSONObject: Sendable {
     var numbers: [Int] = []
     for value in values {
       guard case .number(let number) = value, let whole = Int(exactly: number), range.contains(whole) else {
-        throw invalid(key, expected: "a whole number from \(range.lowerBound) to \(range.upperBound), or a list of them")
+        throw invalid(
+          key, expected: "a whole number from \(range.lowerBound) to \(range.upperBound), or a list of them")
       }
       numbers.append(whole)
     }

@@ -23,6 +23,7 @@ public struct ModelError: FoveaError, Equatable {
   /// The file, key or number, what was found and what was expected.
   public let message: String
 
+  /// What kind of fault it is.
   public var category: FaultCategory {
     switch kind {
     case .unreadableFile: .missingInput
@@ -31,6 +32,7 @@ public struct ModelError: FoveaError, Equatable {
     }
   }
 
+  /// One line that names the culprit.
   public var description: String { message }
 }
 

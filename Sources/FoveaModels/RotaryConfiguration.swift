@@ -95,7 +95,8 @@ extension RotaryConfiguration {
     default:
       throw ModelError(
         kind: .unsupportedFeature,
-        message: "\(object.file): the rope type '\(type)' is not supported; known are default, linear, dynamic, yarn, llama3")
+        message:
+          "\(object.file): the rope type '\(type)' is not supported; known are default, linear, dynamic, yarn, llama3")
     }
   }
 }

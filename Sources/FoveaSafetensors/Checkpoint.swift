@@ -1,3 +1,5 @@
+public import FoveaCore
+
 #if canImport(FoundationEssentials)
 internal import FoundationEssentials
 #else
@@ -11,7 +13,6 @@ internal import Musl
 #else
 internal import Darwin
 #endif
-public import FoveaCore
 
 /// The weights of a model folder: one safetensors file, or several that an index names.
 public struct Checkpoint: Sendable {

@@ -33,6 +33,7 @@ public struct SafetensorsError: FoveaError, Equatable {
   /// What was found and what was expected, with the tensor's name or the byte offset.
   public let message: String
 
+  /// What kind of fault it is.
   public var category: FaultCategory {
     switch kind {
     case .unreadable: .missingInput
@@ -41,5 +42,6 @@ public struct SafetensorsError: FoveaError, Equatable {
     }
   }
 
+  /// One line that names the culprit.
   public var description: String { "\(path): \(message)" }
 }

@@ -29,7 +29,8 @@ public struct SafetensorsFile: Sendable {
     }
     dataOffset = 8 + Int(headerByteCount)
     guard dataOffset <= storage.byteCount else {
-      throw lengthError("the header claims \(headerByteCount) bytes, the file has \(storage.byteCount - 8) after its length")
+      throw lengthError(
+        "the header claims \(headerByteCount) bytes, the file has \(storage.byteCount - 8) after its length")
     }
     header = try SafetensorsHeader(
       UnsafeRawBufferPointer(start: storage.baseAddress + 8, count: Int(headerByteCount)),

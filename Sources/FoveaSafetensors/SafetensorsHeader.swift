@@ -113,7 +113,8 @@ package struct SafetensorsHeader: Sendable {
     }
     guard end == dataByteCount else {
       throw SafetensorsError(
-        kind: .length, path: path, message: "the tensors take \(end) bytes, the file holds \(dataByteCount) after its header")
+        kind: .length, path: path,
+        message: "the tensors take \(end) bytes, the file holds \(dataByteCount) after its header")
     }
     names = sorted.map(\.key)
   }

@@ -49,7 +49,8 @@ struct AttentionCase: CustomStringConvertible {
       // The middle of a longer buffer whose other rows hold large stale values.
       let stale = Tensor(
         [Double](repeating: 1e30, count: batchCount * heads * (length + 8) * dimension),
-        shape: [batchCount, heads, length + 8, dimension], elementType: elementType == .float16 ? .bfloat16 : elementType)
+        shape: [batchCount, heads, length + 8, dimension],
+        elementType: elementType == .float16 ? .bfloat16 : elementType)
       let buffer = elementType == .float16 ? Tensor(zeros: stale.shape, elementType: .float16) : stale
       let window = buffer.sliced(axis: 2, 3..<length + 3)
       window.copy(from: plain)
@@ -84,7 +85,8 @@ struct AttentionCase: CustomStringConvertible {
     let values = tensor(
       heads: keyValueHeadCount, length: keyLength, dimension: valueDimension ?? headDimension, random: &random)
     let mask = maskTensor(random: &random)
-    let sinks = hasSinks ? Tensor(random.values(headCount).map { $0 * 10 }, shape: [headCount], elementType: elementType) : nil
+    let sinks =
+      hasSinks ? Tensor(random.values(headCount).map { $0 * 10 }, shape: [headCount], elementType: elementType) : nil
     let expected = reference(queries: queries, keys: keys, values: values, mask: mask, sinks: sinks)
     for stream in streams {
       let outputs = try scaledDotProductAttention(
