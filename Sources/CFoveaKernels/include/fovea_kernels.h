@@ -1,1 +1,176 @@
+// The SIMD kernels of Fovea: one table of functions per instruction set.
+//
+// Kernels allocate nothing, start no threads and do no I/O. Each takes a range of work; the caller divides work
+// among threads. Strides count elements. Unless said otherwise, pointers need only the alignment of their element,
+// inputs and outputs do not overlap, a size of zero is allowed and writes nothing, and NaN and infinity follow
+// IEEE 754. No kernel reads past the last element that it is given.
+//
+// For one instruction set the bits of an output element depend only on the inputs of that element, never on how
+// many rows, columns or keys one call covers.
+#ifndef FOVEA_KERNELS_H
+#define FOVEA_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+// The storage types that kernels read and write.
+typedef enum {
+  FOVEA_FLOAT32 = 0,
+  FOVEA_FLOAT16 = 1,
+  FOVEA_BFLOAT16 = 2,
+} fovea_element;
+#define FOVEA_ELEMENT_COUNT 3
+
+// outputs[r, c] = sum over k of activations[r, k] * weights[c, k] (+ bias[c]) (+ the old outputs[r, c]), float32.
+//
+// One accumulator vector per output, lanes along k, then a fixed reduction tree. Products of float32 are fused
+// multiply-adds; bfloat16 pairs use the dot instruction where the CPU has it. Error: that of float32 accumulation,
+// about depth / lanes roundings.
+typedef struct {
+  const void *activations;  // [row_count, depth]
+  ptrdiff_t activation_stride;
+  const void *weights;  // [column_count, depth]
+  ptrdiff_t weight_stride;
+  const float *bias;  // [column_count], or null
+  float *outputs;     // [row_count, column_count]
+  ptrdiff_t output_stride;
+  size_t row_count;
+  size_t column_count;
+  size_t depth;
+  bool accumulates;  // add to what outputs holds
+} fovea_linear;
+typedef void (*fovea_linear_kernel)(const fovea_linear *work);
+
+// The number of keys in one block of the attention kernels. Blocks are counted from key 0 of the cache; a row's
+// result is combined block by block in this order, whatever the tiling. A power of two.
+#define FOVEA_KEY_BLOCK 256
+// Query rows whose scores are held at once.
+#define FOVEA_ROW_STEP 24
+
+// How a block of keys and values is laid out for the attention kernels.
+typedef enum {
+  FOVEA_TILE_FLOAT32 = 0,   // every element widened to float32
+  FOVEA_TILE_BFLOAT16 = 1,  // pairs of bfloat16, along the head dimension in keys and queries, along keys in values
+} fovea_tile;
+#define FOVEA_TILE_COUNT 2
+
+// One run of rows for a packing kernel: `count` rows of `dimension` elements, `stride` elements apart. The bfloat16
+// layout takes bfloat16 rows only. Keys and values are packed into a block run by run, in order; what follows the last
+// run up to the next whole vector or pair is set to zero. Returns whether a value was infinite or NaN (values only).
+typedef struct {
+  const void *rows;
+  ptrdiff_t stride;
+  fovea_element element;
+  size_t count;
+  size_t dimension;
+  size_t first;  // where the first row lies inside the block, for a block made of several segments
+  void *packed;
+} fovea_pack;
+typedef bool (*fovea_pack_kernel)(const fovea_pack *work);
+
+// One block of at most FOVEA_KEY_BLOCK keys against a tile of query rows.
+//
+// score = scale * (q . k); with soft_cap > 0 score = soft_cap * tanh(score / soft_cap); plus mask. Scores outside of
+// a row's visible range, or where the mask is -infinity, are left out whatever they are. With m_b the block's maximum, p = exp(score - m_b),
+// l_b = sum p, o_b = sum p * v, the running state of the row becomes
+//   m' = max(m, m_b), l' = l * exp(m - m') + l_b * exp(m_b - m'), o' = fma(o_b, exp(m_b - m'), o * exp(m - m')).
+// Start a row with m = -infinity, l = 0, o = 0. A row that sees nothing of the block keeps its state.
+typedef struct {
+  const void *queries;  // packed, [row_count, depth_steps] of 32-bit lanes
+  const void *keys;     // packed block
+  const void *values;   // packed block
+  size_t row_count;
+  size_t key_count;
+  size_t dimension;        // of queries and keys
+  size_t value_dimension;
+  float scale;
+  float soft_cap;          // 0: none
+  const int32_t *visible_begin;  // [row_count], first visible key of the block for each row
+  const int32_t *visible_end;    // [row_count], one past the last
+  const float *mask;       // additive, [row_count, FOVEA_KEY_BLOCK], or null
+  float *maxima;           // [row_count], running m
+  float *sums;             // [row_count], running l
+  float *outputs;          // [row_count, padded value_dimension], running o
+  void *scratch;           // fovea_attention_scratch_byte_count bytes, 64-byte aligned
+  bool values_not_finite;  // the block holds an infinite or NaN value: keys of weight 0 are then cut out row by row
+} fovea_attention_block;
+typedef void (*fovea_attention_kernel)(const fovea_attention_block *work);
+
+// Joins the state of rows that saw later blocks (block_*) to that of the same rows after the blocks before, by the
+// formula of fovea_attention_block: keys may be split among threads without changing a bit.
+typedef struct {
+  size_t row_count;
+  size_t value_dimension;
+  float *maxima;
+  float *sums;
+  float *outputs;
+  const float *block_maxima;
+  const float *block_sums;
+  const float *block_outputs;
+} fovea_attention_merge;
+
+// The root-mean-square norm: outputs[i] = inputs[i] / sqrt(mean(inputs^2) + epsilon) * weight[i], per row.
+// outputs may be the inputs where both are float32.
+typedef struct {
+  const float *inputs;  // [row_count, dimension]
+  ptrdiff_t input_stride;
+  const float *weight;  // [dimension]
+  float epsilon;
+  void *outputs;  // [row_count, dimension]
+  ptrdiff_t output_stride;
+  fovea_element output_element;
+  size_t row_count;
+  size_t dimension;
+} fovea_rms_norm;
+
+// Everything one instruction set offers. The packed layouts are private to the table that made them.
+typedef struct {
+  const char *name;
+
+  // Products by type of the activations and of the weights; null where the pair is not offered:
+  // float32 activations go with all weights, bfloat16 activations with bfloat16 weights.
+  fovea_linear_kernel linear[FOVEA_ELEMENT_COUNT][FOVEA_ELEMENT_COUNT];
+
+  void (*rms_norm)(const fovea_rms_norm *work);
+  // outputs[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
+  void (*silu_multiply)(const float *gate, const float *up, void *outputs, fovea_element output_element, size_t count);
+  // Rotates pairs (i, i + pair_count) of the first 2 * pair_count inputs by the angles whose cosine and sine are
+  // given, passes the rest of `dimension` on, and converts to the output type.
+  void (*rotate)(const float *inputs, const float *cosine, const float *sine, size_t pair_count, size_t dimension,
+                 void *outputs, fovea_element output_element);
+  // Conversion, round to nearest even; the two may be the same type.
+  void (*convert)(const void *inputs, fovea_element input_element, void *outputs, fovea_element output_element,
+                  size_t count);
+  // log(sum(exp(inputs))), accumulated in double; -infinity for count 0.
+  double (*log_sum_exp)(const float *inputs, size_t count);
+  // exp, within 2 units in the last place; exact 0 at -infinity. For tests and small jobs.
+  void (*exponential)(const float *inputs, float *outputs, size_t count);
+
+  // Which tile layouts have kernels; FOVEA_TILE_BFLOAT16 may be null.
+  fovea_pack_kernel pack_queries[FOVEA_TILE_COUNT];
+  fovea_pack_kernel pack_keys[FOVEA_TILE_COUNT];
+  fovea_pack_kernel pack_values[FOVEA_TILE_COUNT];
+  fovea_attention_kernel attention[FOVEA_TILE_COUNT];
+  void (*attention_merge)(const fovea_attention_merge *work);
+  // outputs[i] = inputs[i] * factor, converted.
+  void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);
+} fovea_kernels;
+
+// Sizes of the packed layouts in bytes, rounded up to 64; the same for every table.
+size_t fovea_packed_query_byte_count(fovea_tile tile, size_t row_count, size_t dimension);
+size_t fovea_packed_key_byte_count(fovea_tile tile, size_t dimension);
+size_t fovea_packed_value_byte_count(fovea_tile tile, size_t value_dimension);
+size_t fovea_attention_scratch_byte_count(fovea_tile tile, size_t value_dimension);
+// Elements from one row of `outputs` to the next in fovea_attention_block: value_dimension rounded up to 16.
+size_t fovea_padded_value_dimension(size_t value_dimension);
+
+// The instruction sets that this library was built with, best first, ended by null; `fovea_kernels_supported` says
+// whether the CPU (and its operating system) can run one.
+const fovea_kernels *const *fovea_kernels_all(void);
+bool fovea_kernels_supported(const fovea_kernels *kernels);
+
+// A hint to the CPU that this thread is spinning.
+void fovea_spin_pause(void);
+
+#endif

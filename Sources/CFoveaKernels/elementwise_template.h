@@ -1,0 +1,116 @@
+// Norm, activation, rotation and conversion kernels; include after a vector_*.h and exponential_template.h.
+#include <math.h>
+
+#include "tables.h"
+
+static inline __attribute__((always_inline)) V load_any(const void *base, fovea_element element, size_t index) {
+  if (element == FOVEA_FLOAT32) return v_load((const float *)base + index);
+  const uint16_t *p = (const uint16_t *)base + index;
+  return element == FOVEA_FLOAT16 ? v_load_f16(p) : v_load_bf16(p);
+}
+
+static inline __attribute__((always_inline)) V load_any_first(const void *base, fovea_element element, size_t index,
+                                                              size_t count) {
+  if (element == FOVEA_FLOAT32) return v_load_first((const float *)base + index, count);
+  const uint16_t *p = (const uint16_t *)base + index;
+  return element == FOVEA_FLOAT16 ? v_load_first_f16(p, count) : v_load_first_bf16(p, count);
+}
+
+// Stores the first `count` lanes, at most LANES.
+static inline __attribute__((always_inline)) void store_any(void *base, fovea_element element, size_t index, V x,
+                                                            size_t count) {
+  if (element == FOVEA_FLOAT32) {
+    float *p = (float *)base + index;
+    if (count >= LANES) v_store(p, x);
+    else v_store_first(p, x, count);
+    return;
+  }
+  uint16_t *p = (uint16_t *)base + index;
+  if (element == FOVEA_FLOAT16) {
+    if (count >= LANES) v_store_f16(p, x);
+    else v_store_first_f16(p, x, count);
+  } else {
+    if (count >= LANES) v_store_bf16(p, x);
+    else v_store_first_bf16(p, x, count);
+  }
+}
+
+static inline V load_tail(const float *p, size_t index, size_t count) {
+  return count - index >= LANES ? v_load(p + index) : v_load_first(p + index, count - index);
+}
+
+static void rms_norm(const fovea_rms_norm *work) {
+  for (size_t row = 0; row < work->row_count; row++) {
+    const float *x = work->inputs + (ptrdiff_t)row * work->input_stride;
+    V squares = v_zero();
+    for (size_t i = 0; i < work->dimension; i += LANES) {
+      V v = load_tail(x, i, work->dimension);
+      squares = v_fma(v, v, squares);
+    }
+    V scale = v_set1(1.0f / sqrtf(v_sum(squares) / (float)work->dimension + work->epsilon));
+    size_t out = (size_t)((ptrdiff_t)row * work->output_stride);
+    for (size_t i = 0; i < work->dimension; i += LANES) {
+      V v = v_mul(v_mul(load_tail(x, i, work->dimension), scale), load_tail(work->weight, i, work->dimension));
+      store_any(work->outputs, work->output_element, out + i, v, work->dimension - i);
+    }
+  }
+}
+
+static void silu_multiply(const float *gate, const float *up, void *outputs, fovea_element output_element,
+                          size_t count) {
+  for (size_t i = 0; i < count; i += LANES) {
+    V g = load_tail(gate, i, count);
+    V sigmoid_inverse = v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), g)));
+    store_any(outputs, output_element, i, v_mul(v_div(g, sigmoid_inverse), load_tail(up, i, count)), count - i);
+  }
+}
+
+static void rotate(const float *inputs, const float *cosine, const float *sine, size_t pair_count, size_t dimension,
+                   void *outputs, fovea_element output_element) {
+  for (size_t i = 0; i < pair_count; i += LANES) {
+    V a = load_tail(inputs, i, pair_count), b = load_tail(inputs + pair_count, i, pair_count);
+    V c = load_tail(cosine, i, pair_count), s = load_tail(sine, i, pair_count);
+    store_any(outputs, output_element, i, v_fnma(b, s, v_mul(a, c)), pair_count - i);
+    // The first half's store may not reach into the second: store_any stops at pair_count.
+    store_any(outputs, output_element, pair_count + i, v_fma(a, s, v_mul(b, c)), pair_count - i);
+  }
+  for (size_t i = 2 * pair_count; i < dimension; i += LANES)
+    store_any(outputs, output_element, i, load_tail(inputs, i, dimension), dimension - i);
+}
+
+static void convert(const void *inputs, fovea_element input_element, void *outputs, fovea_element output_element,
+                    size_t count) {
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    store_any(outputs, output_element, i, load_any(inputs, input_element, i), LANES);
+  if (i < count)
+    store_any(outputs, output_element, i, load_any_first(inputs, input_element, i, count - i), count - i);
+}
+
+static void scale(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count) {
+  V factors = v_set1(factor);
+  for (size_t i = 0; i < count; i += LANES)
+    store_any(outputs, output_element, i, v_mul(load_tail(inputs, i, count), factors), count - i);
+}
+
+static double log_sum_exp(const float *inputs, size_t count) {
+  if (count == 0) return -INFINITY;
+  V maxima = v_set1(-INFINITY);
+  for (size_t i = 0; i < count; i += LANES)
+    maxima = v_max(v_select_range(load_tail(inputs, i, count), v_set1(-INFINITY), (int32_t)i, 0, (int32_t)count), maxima);
+  float maximum = v_max_across(maxima);
+  if (maximum == INFINITY) return INFINITY;
+  // With nothing but -infinity every difference would be NaN.
+  V shift = v_set1(maximum == -INFINITY ? 0 : maximum);
+  double sum = 0;
+  for (size_t i = 0; i < count; i += LANES) {
+    V e = v_exp(v_sub(load_tail(inputs, i, count), shift));
+    sum += v_sum_double(v_select_range(e, v_zero(), (int32_t)i, 0, (int32_t)count));
+  }
+  return (maximum == -INFINITY ? 0 : (double)maximum) + log(sum);
+}
+
+static void exponential(const float *inputs, float *outputs, size_t count) {
+  for (size_t i = 0; i < count; i += LANES)
+    store_any(outputs, FOVEA_FLOAT32, i, v_exp(load_tail(inputs, i, count)), count - i);
+}

@@ -1,0 +1,29 @@
+// The kernels for AVX2 with FMA and F16C: Intel Haswell (2013), AMD Excavator and Zen, and later.
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include "vector_avx2.h"
+
+#include "exponential_template.h"
+#include "elementwise_template.h"
+#include "attention_merge.h"
+
+// 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row walks 8 weight rows at once so that
+// eight chains hide the latency of the multiply-add.
+#define LINEAR_ROWS 3
+#define LINEAR_COLUMNS 4
+#define LINEAR_ROW1_COLUMNS 8
+#define LINEAR_ACCUMULATORS 16
+#include "linear_kernels.h"
+
+#define PANEL_VECTORS 2
+#define NAME(x) x##_float32
+#define PER_LANE 1
+#define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
+#include "attention_template.h"
+
+const fovea_kernels fovea_kernels_avx2 = {
+    .name = "avx2",
+#include "kernel_table.h"
+};
+#pragma clang attribute pop
+#endif

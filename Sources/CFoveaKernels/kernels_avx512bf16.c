@@ -1,0 +1,68 @@
+// The kernels for AVX-512 with the bfloat16 dot product: Intel Cooper Lake (2020), AMD Zen 4 (2022), and later.
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"))), apply_to = function)
+#include "vector_avx512.h"
+
+#include "exponential_template.h"
+#include "elementwise_template.h"
+#include "attention_merge.h"
+
+// 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
+// reduced together. One row walks 16 weight rows at once for the same reason.
+#define LINEAR_ROWS 4
+#define LINEAR_COLUMNS 4
+#define LINEAR_ROW1_COLUMNS 16
+#define LINEAR_ACCUMULATORS 16
+#define LINEAR_WITHOUT_BFLOAT16_PAIRS
+#include "linear_kernels.h"
+
+#define LINEAR_NAME linear_bf16_bf16
+#define ACTIVATION uint16_t
+#define WEIGHT uint16_t
+#define STEP 32
+#define OPERAND __m512bh
+#define LOAD_ACTIVATION(p) (__m512bh)_mm512_loadu_si512(p)
+#define LOAD_ACTIVATION_FIRST(p, count) (__m512bh)_mm512_maskz_loadu_epi16((__mmask32)((1u << (count)) - 1u), p)
+#define LOAD_WEIGHT(p) LOAD_ACTIVATION(p)
+#define LOAD_WEIGHT_FIRST(p, count) LOAD_ACTIVATION_FIRST(p, count)
+#define MULTIPLY_ADD(acc, a, w) _mm512_dpbf16_ps(acc, a, w)
+#include "linear_template.h"
+
+#define PANEL_VECTORS 4
+#define NAME(x) x##_float32
+#define PER_LANE 1
+#define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
+#include "attention_template.h"
+
+static inline V v_load_pairs(const uint16_t *p) { return v_load((const float *)p); }
+static inline V v_load_first_pairs(const uint16_t *p, size_t count) {
+  return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16((__mmask32)((1ull << count) - 1), p));
+}
+// Lane i holds element i of `even` in its lower and of `odd` in its upper half; null reads as zeros.
+static inline V v_interleave(const uint16_t *even, const uint16_t *odd, size_t count) {
+  __m512i low = _mm512_setzero_si512(), high = low;
+  if (even) low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(count), even));
+  if (odd) high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(count), odd));
+  return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+// The lower halves of `old`, the upper of `new`.
+static inline V v_merge_even(V old, V new) {
+  __m512i merged = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_castps_si512(old), _mm512_castps_si512(new));
+  return _mm512_castsi512_ps(merged);
+}
+
+#define NAME(x) x##_bfloat16
+#define PER_LANE 2
+#define MULTIPLY_ADD(acc, a, b) _mm512_dpbf16_ps(acc, (__m512bh)(a), (__m512bh)(b))
+#include "attention_template.h"
+
+const fovea_kernels fovea_kernels_avx512bf16 = {
+    .name = "avx512bf16",
+#include "kernel_table.h"
+    .pack_queries[FOVEA_TILE_BFLOAT16] = pack_queries_bfloat16,
+    .pack_keys[FOVEA_TILE_BFLOAT16] = pack_keys_bfloat16,
+    .pack_values[FOVEA_TILE_BFLOAT16] = pack_values_bfloat16,
+    .attention[FOVEA_TILE_BFLOAT16] = attention_bfloat16,
+};
+#pragma clang attribute pop
+#endif

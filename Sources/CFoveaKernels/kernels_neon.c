@@ -1,0 +1,26 @@
+// The kernels for NEON: every Armv8-A processor.
+#if defined(__aarch64__)
+#include "vector_neon.h"
+
+#include "exponential_template.h"
+#include "elementwise_template.h"
+#include "attention_merge.h"
+
+// 4 x 4 accumulators + 4 activations + 1 weight of 32 registers.
+#define LINEAR_ROWS 4
+#define LINEAR_COLUMNS 4
+#define LINEAR_ROW1_COLUMNS 8
+#define LINEAR_ACCUMULATORS 16
+#include "linear_kernels.h"
+
+#define PANEL_VECTORS 4
+#define NAME(x) x##_float32
+#define PER_LANE 1
+#define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
+#include "attention_template.h"
+
+const fovea_kernels fovea_kernels_neon = {
+    .name = "neon",
+#include "kernel_table.h"
+};
+#endif

@@ -1,0 +1,18 @@
+// The tables that the instruction-set files define; private to this module.
+#ifndef FOVEA_TABLES_H
+#define FOVEA_TABLES_H
+
+#include "include/fovea_kernels.h"
+
+extern const fovea_kernels fovea_kernels_scalar;
+#if defined(__x86_64__)
+extern const fovea_kernels fovea_kernels_avx2;
+extern const fovea_kernels fovea_kernels_avx512;
+extern const fovea_kernels fovea_kernels_avx512bf16;
+#elif defined(__aarch64__)
+extern const fovea_kernels fovea_kernels_neon;
+#endif
+
+static inline size_t fovea_element_size(fovea_element element) { return element == FOVEA_FLOAT32 ? 4 : 2; }
+
+#endif

@@ -1,0 +1,124 @@
+// The vector operations that the kernel templates are written in, on 16 lanes of AVX-512 (F, BW, VL, DQ).
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LANES 16
+typedef __m512 V;
+
+static inline __mmask16 first_lanes(size_t count) { return (__mmask16)((1u << count) - 1u); }
+static inline V v_zero(void) { return _mm512_setzero_ps(); }
+static inline V v_set1(float x) { return _mm512_set1_ps(x); }
+static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline V v_load_first(const float *p, size_t count) { return _mm512_maskz_loadu_ps(first_lanes(count), p); }
+static inline void v_store(float *p, V x) { _mm512_storeu_ps(p, x); }
+static inline void v_store_first(float *p, V x, size_t count) { _mm512_mask_storeu_ps(p, first_lanes(count), x); }
+
+static inline V widen_bf16(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
+static inline V v_load_bf16(const uint16_t *p) { return widen_bf16(_mm256_loadu_si256((const __m256i *)p)); }
+static inline V v_load_first_bf16(const uint16_t *p, size_t count) {
+  return widen_bf16(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+static inline V v_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+static inline V v_load_first_f16(const uint16_t *p, size_t count) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(count), p));
+}
+static inline __m256i narrow_bf16(V x) {
+  __m512i bits = _mm512_castps_si512(x);
+  __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x00400000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+static inline void v_store_bf16(uint16_t *p, V x) { _mm256_storeu_si256((__m256i *)p, narrow_bf16(x)); }
+static inline void v_store_first_bf16(uint16_t *p, V x, size_t count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_bf16(x));
+}
+static inline __m256i narrow_f16(V x) { return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline void v_store_f16(uint16_t *p, V x) { _mm256_storeu_si256((__m256i *)p, narrow_f16(x)); }
+static inline void v_store_first_f16(uint16_t *p, V x, size_t count) {
+  _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_f16(x));
+}
+
+static inline V v_add(V a, V b) { return _mm512_add_ps(a, b); }
+static inline V v_sub(V a, V b) { return _mm512_sub_ps(a, b); }
+static inline V v_mul(V a, V b) { return _mm512_mul_ps(a, b); }
+static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
+static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }    // a * b + c
+static inline V v_fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }  // c - a * b
+// The larger; the second where either is NaN.
+static inline V v_max(V a, V b) { return _mm512_max_ps(a, b); }
+static inline V v_min(V a, V b) { return _mm512_min_ps(a, b); }
+static inline V v_round(V x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+// x times 2 to the power n, n whole.
+static inline V v_scale2(V x, V n) { return _mm512_scalef_ps(x, n); }
+static inline float v_sum(V x) { return _mm512_reduce_add_ps(x); }
+static inline float v_max_across(V x) { return _mm512_reduce_max_ps(x); }
+static inline double v_sum_double(V x) {
+  __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+  __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+  return _mm512_reduce_add_pd(_mm512_add_pd(low, high));
+}
+
+// score + mask, or -infinity where the mask is -infinity, whatever the score.
+static inline V v_add_mask(V score, V mask) {
+  __mmask16 hidden = _mm512_cmp_ps_mask(mask, _mm512_set1_ps(-__builtin_inff()), _CMP_EQ_OQ);
+  return _mm512_mask_mov_ps(_mm512_add_ps(score, mask), hidden, mask);
+}
+
+// `x` in the lanes whose index, counted from `first`, lies in [begin, end), `other` elsewhere.
+static inline V v_select_range(V x, V other, int32_t first, int32_t begin, int32_t end) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  __m512i index = _mm512_add_epi32(lane, _mm512_set1_epi32(first));
+  __mmask16 inside = _mm512_cmpge_epi32_mask(index, _mm512_set1_epi32(begin));
+  inside &= _mm512_cmplt_epi32_mask(index, _mm512_set1_epi32(end));
+  return _mm512_mask_blend_ps(inside, other, x);
+}
+
+// Lane i of the result is the sum of the lanes of a[i], added as a tree: lanes 8 apart, then 4, 2, 1.
+static inline V v_reduce(const V a[LANES]) {
+  V half[8], quarter[4], pair[2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i++)
+    half[i] = v_add(_mm512_shuffle_f32x4(a[i], a[i + 8], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 8], 0xEE));
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++)
+    quarter[i] = v_add(_mm512_shuffle_f32x4(half[i], half[i + 4], 0x88),
+                       _mm512_shuffle_f32x4(half[i], half[i + 4], 0xDD));
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++)
+    pair[i] = v_add(_mm512_unpacklo_ps(quarter[2 * i], quarter[2 * i + 1]),
+                    _mm512_unpackhi_ps(quarter[2 * i], quarter[2 * i + 1]));
+  V sums = v_add(_mm512_shuffle_ps(pair[0], pair[1], 0x44), _mm512_shuffle_ps(pair[0], pair[1], 0xEE));
+  return _mm512_shuffle_f32x4(sums, sums, _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+// rows[i] lane j becomes rows[j] lane i.
+static inline void v_transpose(V rows[LANES]) {
+  V t[16];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i++) {
+    t[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+  }
+  // Column c of each group of four rows, spread over the four 128-bit blocks.
+  V u[16];
+#pragma clang loop unroll(full)
+  for (int g = 0; g < 4; g++) {
+    __m512d low0 = _mm512_castps_pd(t[4 * g]), low1 = _mm512_castps_pd(t[4 * g + 2]);
+    __m512d high0 = _mm512_castps_pd(t[4 * g + 1]), high1 = _mm512_castps_pd(t[4 * g + 3]);
+    u[4 * g] = _mm512_castpd_ps(_mm512_unpacklo_pd(low0, low1));
+    u[4 * g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low0, low1));
+    u[4 * g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high0, high1));
+    u[4 * g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high0, high1));
+  }
+#pragma clang loop unroll(full)
+  for (int c = 0; c < 4; c++) {
+    V even01 = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), odd01 = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xDD);
+    V even23 = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88), odd23 = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xDD);
+    rows[c] = _mm512_shuffle_f32x4(even01, even23, 0x88);
+    rows[4 + c] = _mm512_shuffle_f32x4(odd01, odd23, 0x88);
+    rows[8 + c] = _mm512_shuffle_f32x4(even01, even23, 0xDD);
+    rows[12 + c] = _mm512_shuffle_f32x4(odd01, odd23, 0xDD);
+  }
+}

@@ -1,0 +1,104 @@
+internal import CFoveaKernels
+public import FoveaCore
+
+/// What the attention op gives: the attended values and, for merging partial results, each row's log-sum-exp.
+public struct AttentionResult: Sendable {
+  /// `[batch, headCount, queryLength, valueDimension]`, of the promoted type of queries, keys and values.
+  public let outputs: Tensor
+  /// `[batch, headCount, queryLength]` float32: log Σ exp(score) over the keys a row sees, its sink included; −∞ for a
+  /// row that sees none.
+  public let logSumExp: Tensor
+}
+
+/// softmax(scale · Q · Kᵀ + mask) · V, with the semantics of MLX's `scaled_dot_product_attention`.
+///
+/// Softmax and accumulation run in float32 whatever the input (float64 for float64 input). Query head h reads key/value
+/// head h / (headCount / keyValueHeadCount); keys and values are never repeated. A row that sees no key gives zeros.
+/// The bits of a result do not depend on the number of threads, nor on what else is in the call.
+///
+/// - Parameters:
+///   - queries: `[batch, headCount, queryLength, headDimension]`, any strides.
+///   - keys: `[batch, keyValueHeadCount, keyLength, headDimension]`, any strides.
+///   - values: `[batch, keyValueHeadCount, keyLength, valueDimension]`, any strides.
+///   - scale: the factor of the scores, usually 1/√headDimension.
+///   - mask: none, causal (lower-right aligned) or an array.
+///   - sinks: one unscaled logit a query head, `[headCount]`, joined to the softmax's denominator without a value.
+///   - options: window, soft-cap, packed sequences.
+///   - stream: where to compute; nil is ``ComputeStream/shared``.
+/// - Returns: `[batch, headCount, queryLength, valueDimension]` of the promoted element type.
+/// - Throws: ``AttentionError`` with the shapes in its text; ``InstructionSetError`` if `FOVEA_ISA` cannot run here.
+public func scaledDotProductAttention(
+  queries: Tensor, keys: Tensor, values: Tensor, scale: Float, mask: AttentionMask = .none, sinks: Tensor? = nil,
+  options: AttentionOptions = AttentionOptions(), on stream: ComputeStream? = nil
+) throws -> Tensor {
+  try scaledDotProductAttentionWithLogSumExp(
+    queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options, on: stream
+  ).outputs
+}
+
+/// ``scaledDotProductAttention(queries:keys:values:scale:mask:sinks:options:on:)`` with each row's log-sum-exp.
+public func scaledDotProductAttentionWithLogSumExp(
+  queries: Tensor, keys: Tensor, values: Tensor, scale: Float, mask: AttentionMask = .none, sinks: Tensor? = nil,
+  options: AttentionOptions = AttentionOptions(), on stream: ComputeStream? = nil
+) throws -> AttentionResult {
+  let problem = try AttentionProblem(queries: queries, keys: keys, values: values)
+  try problem.check(options)
+  let sinkLogits = try sinks.map { try problem.checkedSinks($0) } ?? []
+  var broadcastMask: Tensor?
+  var isCausal = false
+  switch mask {
+  case .none: break
+  case .causal: isCausal = true
+  case .array(let tensor): broadcastMask = try problem.broadcastMask(tensor)
+  }
+  let visibleKeys = VisibleKeys(
+    queryLength: problem.queryLength, keyLength: problem.keyLength, isCausal: isCausal, options: options)
+  let rowShape = [problem.batchCount, problem.headCount, problem.queryLength]
+
+  if problem.resultType == .float64 {
+    let reference = ReferenceAttention(
+      problem: problem, queries: queries.doubles(), keys: keys.doubles(), values: values.doubles(),
+      scale: Double(scale), softCap: options.softCap.map(Double.init), visibleKeys: visibleKeys,
+      mask: broadcastMask.map { ($0, $0.elementType == .bool) }, sinks: sinkLogits)
+    let result = reference.run()
+    return AttentionResult(
+      outputs: Tensor(result.outputs, shape: rowShape + [problem.valueDimension], elementType: .float64),
+      logSumExp: Tensor(result.logSumExp.map(Float.init), shape: rowShape))
+  }
+
+  let outputs = Tensor(zeros: rowShape + [problem.valueDimension], elementType: problem.resultType)
+  let logSumExp = Tensor(zeros: rowShape)
+  let (queries, keys, values) = (queries.rowsContiguous(), keys.rowsContiguous(), values.rowsContiguous())
+  let computeStream: ComputeStream
+  if let stream { computeStream = stream } else { computeStream = try .shared }
+  let engine = AttentionEngine(
+    problem: problem, queries: queries.baseAddress, queryType: queries.elementType.kernelElement,
+    queryStrides: queries.attentionStrides, keyType: keys.elementType.kernelElement,
+    valueType: values.elementType.kernelElement,
+    segments: [
+      KeyValueSegment(
+        keys: keys.baseAddress, keyStrides: keys.attentionStrides, values: values.baseAddress,
+        valueStrides: values.attentionStrides, count: problem.keyLength)
+    ],
+    outputs: outputs.baseAddress, outputType: outputs.elementType.kernelElement,
+    outputStrides: outputs.attentionStrides, logSumExp: logSumExp.baseAddress.assumingMemoryBound(to: Float.self),
+    scale: scale, softCap: options.softCap ?? 0, visibleKeys: visibleKeys, mask: broadcastMask.map(BroadcastMask.init),
+    sinks: sinkLogits)
+  // The pointers above are valid while the tensors live.
+  withExtendedLifetime((queries, keys, values, outputs, logSumExp)) {
+    computeStream.run { engine.run(on: computeStream) }
+  }
+  return AttentionResult(outputs: outputs, logSumExp: logSumExp)
+}
+
+extension Tensor {
+  /// The tensor itself where its last axis is contiguous, else a copy.
+  fileprivate func rowsContiguous() -> Tensor {
+    guard let last = strides.last, let size = shape.last, size > 1, last != 1 else { return self }
+    return contiguous()
+  }
+
+  fileprivate var attentionStrides: AttentionStrides {
+    AttentionStrides(batch: strides[0], head: strides[1], position: strides[2])
+  }
+}

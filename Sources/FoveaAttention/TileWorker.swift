@@ -1,0 +1,204 @@
+internal import CFoveaKernels
+internal import FoveaCore
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// One thread's work on one tile.
+struct TileWorker {
+  let engine: AttentionEngine
+  let kernels: fovea_kernels
+  let tile: Tile
+  let scratch: TilePointers
+
+  private var problem: AttentionProblem { engine.problem }
+  private var rowCount: Int { tile.positions.count * problem.groupSize }
+  private var paddedValueDimension: Int { fovea_padded_value_dimension(problem.valueDimension) }
+  private static let blockLength = Int(FOVEA_KEY_BLOCK)
+
+  private var pack: (queries: fovea_pack_kernel?, keys: fovea_pack_kernel?, values: fovea_pack_kernel?) {
+    scratch.kind == FOVEA_TILE_BFLOAT16
+      ? (kernels.pack_queries.1, kernels.pack_keys.1, kernels.pack_values.1)
+      : (kernels.pack_queries.0, kernels.pack_keys.0, kernels.pack_values.0)
+  }
+
+  private func queryHead(_ headInGroup: Int) -> Int { tile.keyValueHead * problem.groupSize + headInGroup }
+
+  /// Brings the tile's queries into the kernels' layout.
+  func packQueries() {
+    for headInGroup in 0..<problem.groupSize {
+      let offset =
+        tile.batch * engine.queryStrides.batch + queryHead(headInGroup) * engine.queryStrides.head
+        + tile.positions.lowerBound * engine.queryStrides.position
+      var work = fovea_pack(
+        rows: engine.queries + offset * elementByteCount(engine.queryType), stride: engine.queryStrides.position,
+        element: engine.queryType, count: tile.positions.count, dimension: problem.headDimension,
+        first: headInGroup * tile.positions.count, packed: scratch.queries)
+      _ = pack.queries?(&work)
+    }
+  }
+
+  /// The state of rows that have seen no key.
+  func clearState() {
+    scratch.maxima.update(repeating: -.infinity, count: rowCount)
+    scratch.sums.update(repeating: 0, count: rowCount)
+    scratch.outputs.update(repeating: 0, count: rowCount * paddedValueDimension)
+  }
+
+  /// Joins the keys of one block to the rows' state.
+  func attend(toBlock block: Int) {
+    let blockStart = block * Self.blockLength
+    let keyCount = min(Self.blockLength, problem.keyLength - blockStart)
+    guard findVisibleKeys(blockStart: blockStart, keyCount: keyCount) else { return }
+
+    var work = fovea_attention_block()
+    work.keys = UnsafeRawPointer(scratch.keys)
+    work.values = UnsafeRawPointer(scratch.values)
+    work.key_count = keyCount
+    work.dimension = problem.headDimension
+    work.value_dimension = problem.valueDimension
+    work.scale = engine.scale
+    work.soft_cap = engine.softCap
+    work.scratch = scratch.kernelScratch
+    let attend = scratch.kind == FOVEA_TILE_BFLOAT16 ? kernels.attention.1 : kernels.attention.0
+
+    guard let mask = engine.mask else {
+      work.values_not_finite = packBlock(blockStart: blockStart, keyCount: keyCount)
+      setRows(&work, 0..<rowCount)
+      attend?(&work)
+      return
+    }
+    // A mask array is widened a few rows at a time; keys are packed once some row is known to see one of them.
+    var isPacked = false
+    for first in stride(from: 0, to: rowCount, by: Int(FOVEA_ROW_STEP)) {
+      let rows = first..<min(rowCount, first + Int(FOVEA_ROW_STEP))
+      guard expandMask(mask, rows: rows, blockStart: blockStart) else { continue }
+      if !isPacked {
+        work.values_not_finite = packBlock(blockStart: blockStart, keyCount: keyCount)
+        isPacked = true
+      }
+      setRows(&work, rows)
+      work.mask = UnsafePointer(scratch.mask)
+      attend?(&work)
+    }
+  }
+
+  private func setRows(_ work: inout fovea_attention_block, _ rows: Range<Int>) {
+    let queryByteCount =
+      scratch.kind == FOVEA_TILE_BFLOAT16 ? (problem.headDimension + 1) / 2 * 4 : problem.headDimension * 4
+    work.queries = UnsafeRawPointer(scratch.queries + rows.lowerBound * queryByteCount)
+    work.row_count = rows.count
+    work.visible_begin = UnsafePointer(scratch.visibleBegins + rows.lowerBound)
+    work.visible_end = UnsafePointer(scratch.visibleEnds + rows.lowerBound)
+    work.maxima = scratch.maxima + rows.lowerBound
+    work.sums = scratch.sums + rows.lowerBound
+    work.outputs = scratch.outputs + rows.lowerBound * paddedValueDimension
+  }
+
+  /// Notes each row's visible run inside the block; false if no row sees any of it.
+  private func findVisibleKeys(blockStart: Int, keyCount: Int) -> Bool {
+    var isAnyVisible = false
+    for (index, position) in tile.positions.enumerated() {
+      let range = engine.visibleKeys.range(forQuery: position)
+      let begin = min(keyCount, max(0, range.lowerBound - blockStart))
+      let end = max(begin, min(keyCount, range.upperBound - blockStart))
+      isAnyVisible = isAnyVisible || begin < end
+      for row in stride(from: index, to: rowCount, by: tile.positions.count) {
+        scratch.visibleBegins[row] = Int32(begin)
+        scratch.visibleEnds[row] = Int32(end)
+      }
+    }
+    return isAnyVisible
+  }
+
+  /// Widens the mask of `rows` to float32 and narrows their visible runs to the keys it lets through; false if none.
+  private func expandMask(_ mask: BroadcastMask, rows: Range<Int>, blockStart: Int) -> Bool {
+    var isAnyVisible = false
+    for row in rows {
+      let begin = Int(scratch.visibleBegins[row])
+      let end = Int(scratch.visibleEnds[row])
+      let visible = mask.expand(
+        batch: tile.batch, head: queryHead(row / tile.positions.count),
+        query: tile.positions.lowerBound + row % tile.positions.count, firstKey: blockStart, keys: begin..<end,
+        into: scratch.mask + (row - rows.lowerBound) * Self.blockLength)
+      scratch.visibleBegins[row] = Int32(visible.lowerBound)
+      scratch.visibleEnds[row] = Int32(visible.upperBound)
+      isAnyVisible = isAnyVisible || !visible.isEmpty
+    }
+    return isAnyVisible
+  }
+
+  /// Brings the block's keys and values into the kernels' layout; true if a value is infinite or NaN.
+  private func packBlock(blockStart: Int, keyCount: Int) -> Bool {
+    var segmentStart = 0
+    var isNotFinite = false
+    for segment in engine.segments {
+      let begin = max(blockStart, segmentStart)
+      let end = min(blockStart + keyCount, segmentStart + segment.count)
+      defer { segmentStart += segment.count }
+      guard begin < end else { continue }
+      func rows(
+        _ base: UnsafeRawPointer, _ strides: AttentionStrides, _ type: fovea_element, _ dimension: Int,
+        _ packed: UnsafeMutableRawPointer
+      ) -> fovea_pack {
+        let offset =
+          tile.batch * strides.batch + tile.keyValueHead * strides.head + (begin - segmentStart) * strides.position
+        return fovea_pack(
+          rows: base + offset * elementByteCount(type), stride: strides.position, element: type, count: end - begin,
+          dimension: dimension, first: begin - blockStart, packed: packed)
+      }
+      var keys = rows(segment.keys, segment.keyStrides, engine.keyType, problem.headDimension, scratch.keys)
+      _ = pack.keys?(&keys)
+      var values = rows(
+        segment.values, segment.valueStrides, engine.valueType, problem.valueDimension, scratch.values)
+      isNotFinite = pack.values?(&values) == true || isNotFinite
+    }
+    return isNotFinite
+  }
+
+  /// Joins the state of later keys to this tile's.
+  func merge(_ later: TilePointers) {
+    var work = fovea_attention_merge(
+      row_count: rowCount, value_dimension: problem.valueDimension, maxima: scratch.maxima, sums: scratch.sums,
+      outputs: scratch.outputs, block_maxima: later.maxima, block_sums: later.sums, block_outputs: later.outputs)
+    kernels.attention_merge(&work)
+  }
+
+  /// Adds the sinks, divides by the sums and writes the results.
+  func finish() {
+    for row in 0..<rowCount {
+      let head = queryHead(row / tile.positions.count)
+      let position = tile.positions.lowerBound + row % tile.positions.count
+      var maximum = scratch.maxima[row]
+      var sum = scratch.sums[row]
+      var factor: Float = 1
+      // A row that sees no key gives zeros, sink or not.
+      let isEmpty = maximum == -.infinity
+      if !engine.sinks.isEmpty, !isEmpty {
+        let sink = engine.sinks[head]
+        let merged = maximum > sink || maximum.isNaN ? maximum : sink
+        factor = expf(maximum - merged)
+        sum = sum * factor + expf(sink - merged)
+        maximum = merged
+      }
+      let offset =
+        tile.batch * engine.outputStrides.batch + head * engine.outputStrides.head
+        + position * engine.outputStrides.position
+      kernels.scale(
+        scratch.outputs + row * paddedValueDimension, isEmpty ? 0 : factor / sum,
+        engine.outputs + offset * elementByteCount(engine.outputType), engine.outputType, problem.valueDimension)
+      if let logSumExp = engine.logSumExp {
+        let index = (tile.batch * problem.headCount + head) * problem.queryLength + position
+        logSumExp[index] = isEmpty ? -.infinity : maximum + logf(sum)
+      }
+    }
+  }
+}
+
+/// The size of one element of a kernel type in bytes.
+func elementByteCount(_ element: fovea_element) -> Int { element == FOVEA_FLOAT32 ? 4 : 2 }

@@ -1,0 +1,120 @@
+package import CFoveaKernels
+internal import Dispatch
+internal import Synchronization
+
+/// A named set of threads on which operations run one after another.
+///
+/// Operations on one stream run in the order in which they are posted; two streams run side by side. Results do not
+/// depend on the number of threads. ``run(_:)`` uses the calling thread as one of the stream's threads; ``perform(_:)``
+/// uses the stream's own, so that Swift's cooperative threads never compute.
+public final class ComputeStream: Sendable {
+  /// The name, which its threads carry too.
+  public let name: String
+  /// How many threads share an operation's work, the poster's included.
+  public let threadCount: Int
+  /// The kernels that operations use.
+  public let instructionSet: InstructionSet
+
+  private let team: ThreadTeam
+  private let lock = Mutex<Void>(())
+  /// The thread that holds `lock`; 0 for none. Lets operations call each other.
+  private let owner = Atomic<UInt>(0)
+  private let queue: DispatchQueue
+  private let scratch: ScratchMemory
+
+  /// Makes a stream and starts its threads.
+  ///
+  /// - Parameters:
+  ///   - threadCount: nil takes what the affinity mask and the control group's CPU quota allow.
+  ///   - instructionSet: nil takes ``InstructionSet/selected()``.
+  /// - Throws: ``InstructionSetError`` if `FOVEA_ISA` names an instruction set that cannot run here.
+  public init(
+    name: String = "fovea", threadCount: Int? = nil, instructionSet: InstructionSet? = nil
+  ) throws(InstructionSetError) {
+    precondition(threadCount.map { $0 > 0 } ?? true, "a stream needs at least one thread")
+    self.name = name
+    if let instructionSet {
+      self.instructionSet = instructionSet
+    } else {
+      self.instructionSet = try .selected()
+    }
+    team = ThreadTeam(threadCount: threadCount ?? ProcessorCount.usable())
+    self.threadCount = team.threadCount
+    queue = DispatchQueue(label: name)
+    scratch = ScratchMemory(threadCount: team.threadCount)
+  }
+
+  /// The stream that operations use when none is named, with all threads that the process may use.
+  ///
+  /// - Throws: ``InstructionSetError`` if `FOVEA_ISA` names an instruction set that cannot run here.
+  public static var shared: ComputeStream {
+    get throws(InstructionSetError) { try sharedResult.get() }
+  }
+
+  private static let sharedResult = Result<ComputeStream, InstructionSetError> { () throws(InstructionSetError) in
+    try ComputeStream(name: "fovea-shared")
+  }
+
+  /// Runs `body` as one operation on this stream, with the calling thread as its first thread; waits for its turn.
+  ///
+  /// May be called inside another operation of the same stream.
+  public func run<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let caller = ThreadHandle.currentIdentity
+    if owner.load(ordering: .relaxed) == caller { return try body() }
+    return try lock.withLock { _ in
+      owner.store(caller, ordering: .relaxed)
+      defer { owner.store(0, ordering: .relaxed) }
+      return try body()
+    }
+  }
+
+  /// Runs `body` as one operation on the stream's own thread and suspends the task until it is done.
+  public func perform<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+      queue.async {
+        continuation.resume(with: Swift.Result { try self.run(body) })
+      }
+    }
+  }
+
+  /// The kernel table, to be taken once an operation.
+  package var kernels: fovea_kernels { instructionSet.kernels.pointee }
+
+  /// Calls `body(piece, scratch)` for every piece below `count` on the stream's threads; returns when all are done.
+  ///
+  /// `scratch` is `scratchByteCount` bytes of the executing thread's own, 64-byte aligned, with old contents. Must be
+  /// called inside an operation, and not from `body`.
+  package func forEachPiece(
+    _ count: Int, scratchByteCount: Int = 0, _ body: (_ piece: Int, _ scratch: UnsafeMutableRawPointer) -> Void
+  ) {
+    precondition(
+      owner.load(ordering: .relaxed) == ThreadHandle.currentIdentity, "work is posted outside of ComputeStream.run")
+    scratch.reserve(scratchByteCount)
+    team.forEachPiece(count) { piece, thread in body(piece, scratch[thread]) }
+  }
+
+  /// Splits `count` items into pieces of `grain` and calls `body` with each range, as ``forEachPiece``.
+  package func forEachRange(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+    let step = max(1, grain)
+    forEachPiece((count + step - 1) / step) { piece, _ in
+      body(piece * step..<min(count, (piece + 1) * step))
+    }
+  }
+}
+
+/// One block of memory for each thread, grown on demand. Written only by the thread inside an operation, while its
+/// workers are idle; a worker reads its own entry during a job: hence `@unchecked Sendable`.
+private final class ScratchMemory: @unchecked Sendable {
+  private var blocks: [TensorStorage]
+
+  init(threadCount: Int) {
+    blocks = (0..<threadCount).map { _ in TensorStorage(byteCount: 0) }
+  }
+
+  func reserve(_ byteCount: Int) {
+    guard blocks[0].byteCount < byteCount else { return }
+    for index in blocks.indices { blocks[index] = TensorStorage(byteCount: byteCount) }
+  }
+
+  subscript(thread: Int) -> UnsafeMutableRawPointer { blocks[thread].baseAddress }
+}

@@ -1,0 +1,82 @@
+import FoveaCore
+import Synchronization
+import Testing
+
+@Suite struct ComputeStreamTests {
+  /// Counts shared by tasks.
+  final class Tally: Sendable {
+    let inside = Atomic<Int>(0)
+    let pieces = Atomic<Int>(0)
+  }
+
+  @Test("every piece runs once, on any number of threads", arguments: [1, 2, 3, 8])
+  func everyPieceOnce(threadCount: Int) throws {
+    let stream = try ComputeStream(threadCount: threadCount)
+    for count in [0, 1, 2, 5, 1000] {
+      let hits = UnsafeMutablePointer<Int>.allocate(capacity: count + 1)
+      hits.initialize(repeating: 0, count: count + 1)
+      defer { hits.deallocate() }
+      for _ in 0..<50 {
+        stream.run { stream.forEachPiece(count) { piece, _ in hits[piece] += 1 } }
+      }
+      #expect((0..<count).allSatisfy { hits[$0] == 50 } && hits[count] == 0)
+    }
+  }
+
+  @Test("scratch memory belongs to one thread at a time and is aligned")
+  func scratch() throws {
+    let stream = try ComputeStream(threadCount: 3)
+    let faults = Atomic<Int>(0)
+    stream.run {
+      stream.forEachPiece(500, scratchByteCount: 4096) { piece, scratch in
+        let words = scratch.assumingMemoryBound(to: Int.self)
+        for index in 0..<512 { words[index] = piece }
+        for index in 0..<512 where words[index] != piece { faults.add(1, ordering: .relaxed) }
+        if Int(bitPattern: scratch) % 64 != 0 { faults.add(1, ordering: .relaxed) }
+      }
+    }
+    #expect(faults.load(ordering: .relaxed) == 0)
+  }
+
+  @Test("operations of one stream exclude each other, also from many tasks, and may nest")
+  func operationsExclude() async throws {
+    let stream = try ComputeStream(threadCount: 2)
+    let tally = Tally()
+    await withTaskGroup(of: Bool.self) { group in
+      for _ in 0..<40 {
+        group.addTask {
+          let alone = try? await stream.perform {
+            let others = tally.inside.add(1, ordering: .sequentiallyConsistent).oldValue
+            stream.run { stream.forEachPiece(10) { _, _ in tally.pieces.add(1, ordering: .relaxed) } }
+            tally.inside.subtract(1, ordering: .sequentiallyConsistent)
+            return others == 0
+          }
+          return alone ?? false
+        }
+      }
+      for await alone in group { #expect(alone) }
+    }
+    #expect(tally.pieces.load(ordering: .relaxed) == 400)
+  }
+
+  @Test("streams come and go while their threads spin, yield or sleep")
+  func lifetime() throws {
+    for round in 0..<30 {
+      let stream = try ComputeStream(threadCount: 4)
+      let sum = Atomic<Int>(0)
+      stream.run { stream.forEachRange(1000, grain: 7) { range in sum.add(range.count, ordering: .relaxed) } }
+      #expect(sum.load(ordering: .relaxed) == 1000, "round \(round)")
+    }
+  }
+
+  @Test("an unknown or impossible instruction set is named")
+  func instructionSets() {
+    #expect(InstructionSet.available.last?.name == "scalar")
+    #expect(throws: InstructionSetError.self) { try InstructionSet.named("sse9") }
+    do {
+      _ = try InstructionSet.named("sse9")
+    } catch {
+      #expect(error.description.hasPrefix("unknown instruction set 'sse9'; this CPU has "))
+    }
+  }
+}

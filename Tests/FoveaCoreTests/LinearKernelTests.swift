@@ -1,0 +1,104 @@
+import CFoveaKernels
+import FoveaCore
+import FoveaTestSupport
+import Testing
+
+@Suite struct LinearKernelTests {
+  /// An activation and a weight type that tables offer together.
+  struct TypePair: CustomStringConvertible, Sendable {
+    let activation: ElementType
+    let weight: ElementType
+    var description: String { "\(activation)·\(weight)" }
+
+    static let all = [
+      TypePair(activation: .float32, weight: .float32), TypePair(activation: .float32, weight: .float16),
+      TypePair(activation: .float32, weight: .bfloat16), TypePair(activation: .bfloat16, weight: .bfloat16),
+    ]
+
+    func kernel(_ set: InstructionSet) -> fovea_linear_kernel? {
+      let table = set.kernels.pointee.linear
+      let row = activation == .bfloat16 ? table.2 : table.0
+      return switch weight {
+      case .float16: row.1
+      case .bfloat16: row.2
+      default: row.0
+      }
+    }
+  }
+
+  /// Activations, weights, bias and results of one product, laid out one element past an aligned start.
+  private func run(
+    _ pair: TypePair, _ set: InstructionSet, rows: Int, columns: Int, depth: Int, rowsPerCall: Int,
+    accumulates: Bool = false
+  ) throws -> (got: [Double], expected: [Double], magnitude: [Double]) {
+    var random = RandomValues(seed: UInt64(rows * 1_000_003 + columns * 1009 + depth))
+    // A NaN before and after each operand shows any read outside of it.
+    let x = Tensor(
+      [.nan] + random.values(rows * depth) + [.nan], shape: [rows * depth + 2], elementType: pair.activation)
+    let w = Tensor(
+      [.nan] + random.values(columns * depth) + [.nan], shape: [columns * depth + 2], elementType: pair.weight)
+    let bias = random.values(columns)
+    let biasTensor = Tensor(bias, shape: [columns], elementType: .float32)
+    let outputs = Tensor([Float](repeating: 2, count: rows * columns), shape: [rows, columns])
+    let kernel = try #require(pair.kernel(set))
+    for first in stride(from: 0, to: rows, by: rowsPerCall) {
+      let out = outputs.baseAddress.assumingMemoryBound(to: Float.self) + first * columns
+      var work = fovea_linear(
+        activations: UnsafeRawPointer(x.baseAddress + (1 + first * depth) * pair.activation.byteCount),
+        activation_stride: depth, weights: UnsafeRawPointer(w.baseAddress + pair.weight.byteCount),
+        weight_stride: depth, bias: UnsafePointer(biasTensor.baseAddress.assumingMemoryBound(to: Float.self)),
+        outputs: out, output_stride: columns, row_count: min(rowsPerCall, rows - first), column_count: columns,
+        depth: depth, accumulates: accumulates)
+      kernel(&work)
+    }
+    let (xs, ws) = (x.doubles(), w.doubles())
+    var expected: [Double] = []
+    var magnitude: [Double] = []
+    for row in 0..<rows {
+      for column in 0..<columns {
+        var sum = Double(Float(bias[column])) + (accumulates ? 2 : 0)
+        var absolute = abs(sum)
+        for k in 0..<depth {
+          let product = xs[1 + row * depth + k] * ws[1 + column * depth + k]
+          sum += product
+          absolute += abs(product)
+        }
+        expected.append(sum)
+        magnitude.append(absolute)
+      }
+    }
+    return (outputs.doubles(), expected, magnitude)
+  }
+
+  @Test("every shape around the vector width agrees with the double-precision product", arguments: TypePair.all)
+  func agrees(pair: TypePair) throws {
+    for set in InstructionSet.available {
+      for depth in Array(0...35) + [63, 64, 65, 96, 127, 200] {
+        for (rows, columns) in [(1, 1), (1, 37), (2, 5), (3, 4), (4, 4), (5, 9), (9, 17)] {
+          let result = try run(pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rows)
+          for index in result.got.indices {
+            // A float32 sum of n products errs by at most about n/lanes + log2(lanes) roundings of its magnitude.
+            let limit = 1e-6 * result.magnitude[index] + 1e-30
+            let error = abs(result.got[index] - result.expected[index])
+            #expect(
+              error <= limit,
+              "\(pair) \(set.name) \(rows)x\(columns)x\(depth) at \(index): \(result.expected[index]), got \(result.got[index])"
+            )
+          }
+        }
+      }
+    }
+  }
+
+  @Test("one row or many give the same bits; accumulating adds to what is there", arguments: TypePair.all)
+  func sameBits(pair: TypePair) throws {
+    for set in InstructionSet.available {
+      let whole = try run(pair, set, rows: 23, columns: 21, depth: 75, rowsPerCall: 23, accumulates: true)
+      for rowsPerCall in [1, 2, 3, 7] {
+        let cut = try run(pair, set, rows: 23, columns: 21, depth: 75, rowsPerCall: rowsPerCall, accumulates: true)
+        #expect(cut.got == whole.got, "\(pair) \(set.name) \(rowsPerCall) rows a call")
+      }
+      #expect(firstMismatch(whole.got, whole.expected, absolute: 1e-4, relative: 1e-5) == nil)
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import FoveaCore
+import FoveaEvaluation
+import FoveaModels
+import Testing
+
+@Suite struct DecoderModelTests {
+  /// Runs `body` for every instruction set of the CPU, on two threads.
+  private func forEachStream(_ body: (ComputeStream) throws -> Void) throws {
+    for instructionSet in InstructionSet.available {
+      try body(ComputeStream(threadCount: 2, instructionSet: instructionSet))
+    }
+  }
+
+  @Test("float32 logits, likelihoods and greedy tokens are those of transformers", arguments: GoldenModel.names)
+  func float32(name: String) throws {
+    let golden = try GoldenModel(name)
+    try forEachStream { stream in
+      let model = try DecoderModel.load(folder: golden.folder, precision: .float32, stream: stream)
+      let label = "\(name) \(stream.instructionSet.name)"
+      let logits = try model.evaluate(golden.expected.tokens, cache: model.makeCache(), logits: .all)
+      for (position, expected) in zip(golden.expected.logitPositions, golden.expected.logits) {
+        let got = logits.row(position).map(Double.init)
+        let largest = expected.map(abs).max() ?? 0
+        let worst = zip(got, expected).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(
+          got.count == expected.count && worst <= 1e-4 * largest,
+          "\(label) position \(position): \(worst) of \(largest)")
+      }
+
+      let nll = try model.negativeLogLikelihoods(of: golden.expected.tokens)
+      let worst = zip(nll, golden.expected.nll).map { abs($0 - $1) }.max() ?? .infinity
+      #expect(nll.count == golden.expected.nll.count && worst <= 1e-4, "\(label): \(worst) nat")
+      #expect(
+        try greedyTokens(model, after: Array(golden.expected.tokens.prefix(8)), count: 24) == golden.expected.greedy)
+    }
+  }
+
+  @Test("native precision keeps the mean likelihood within 1 %", arguments: GoldenModel.names)
+  func native(name: String) throws {
+    let golden = try GoldenModel(name)
+    let expected = golden.expected.nll.reduce(0, +)
+    try forEachStream { stream in
+      let model = try DecoderModel.load(folder: golden.folder, precision: .native, stream: stream)
+      let total = try model.negativeLogLikelihoods(of: golden.expected.tokens).reduce(0, +)
+      #expect(
+        abs(total - expected) <= 0.01 * expected, "\(name) \(stream.instructionSet.name): \(total), not \(expected)")
+    }
+  }
+
+  @Test("prefill, decode and chunks of 7 give the same bits on 1 and 2 threads", arguments: Precision.allCases)
+  func sameBits(precision: Precision) throws {
+    for name in ["llama", "llama_headdim_bias", "llama_yarn"] {
+      let golden = try GoldenModel(name)
+      let tokens = (0..<97).map { golden.expected.tokens[$0 % golden.expected.tokens.count] }
+      for instructionSet in InstructionSet.available {
+        var whole: [Float] = []
+        for threadCount in [1, 2] {
+          let stream = try ComputeStream(threadCount: threadCount, instructionSet: instructionSet)
+          let model = try DecoderModel.load(folder: golden.folder, precision: precision, stream: stream)
+          for chunk in [97, 7, 1] {
+            let cache = model.makeCache()
+            var logits: [Float] = []
+            for first in stride(from: 0, to: tokens.count, by: chunk) {
+              let part = Array(tokens[first..<min(tokens.count, first + chunk)])
+              logits += try model.evaluate(part, cache: cache, logits: .all).floats()
+            }
+            if whole.isEmpty { whole = logits }
+            #expect(
+              logits.map(\.bitPattern) == whole.map(\.bitPattern),
+              "\(name) \(instructionSet.name) \(threadCount) threads, chunks of \(chunk)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test("a trimmed cache continues as if the later tokens had never come")
+  func trim() throws {
+    let golden = try GoldenModel("llama")
+    let model = try DecoderModel.load(folder: golden.folder, stream: ComputeStream(threadCount: 2))
+    let tokens = Array(golden.expected.tokens.prefix(20))
+    let cache = model.makeCache()
+    let expected = try model.evaluate(tokens, cache: cache, logits: .last).floats()
+    cache.trim(to: 11)
+    _ = try model.evaluate([5, 6, 7], cache: cache, logits: .none)
+    cache.trim(to: 11)
+    #expect(try model.evaluate(Array(tokens[11...]), cache: cache, logits: .last).floats() == expected)
+    #expect(cache.length == 20 && cache.byteCount > 0)
+  }
+
+  @Test("tokens out of range and an overflowing context are refused and leave the cache as it was")
+  func refusals() throws {
+    let golden = try GoldenModel("llama")
+    let model = try DecoderModel.load(folder: golden.folder, stream: ComputeStream(threadCount: 1))
+    let cache = model.makeCache()
+    #expect(throws: ModelError.self) { try model.evaluate([1, 512], cache: cache) }
+    #expect(throws: ModelError.self) { try model.evaluate([-1], cache: cache) }
+    #expect(throws: ModelError.self) { try model.evaluate([Int](repeating: 1, count: 513), cache: cache) }
+    #expect(cache.length == 0)
+    #expect(try model.evaluate([], cache: cache).shape == [0, 512])
+    #expect(try model.evaluate([1], cache: cache, logits: .none).shape == [0, 512])
+  }
+
+  private func greedyTokens(_ model: DecoderModel, after prompt: [Int], count: Int) throws -> [Int] {
+    let cache = model.makeCache()
+    var next = prompt
+    var result: [Int] = []
+    for _ in 0..<count {
+      let logits = try model.evaluate(next, cache: cache).floats()
+      let best = logits.indices.max { logits[$0] < logits[$1] || (logits[$0] == logits[$1] && $0 > $1) } ?? 0
+      result.append(best)
+      next = [best]
+    }
+    return result
+  }
+}

@@ -1,0 +1,94 @@
+import FoveaTokenizers
+import Testing
+
+@Suite struct SentencePieceTokenizerTests {
+  @Test(arguments: Fixtures.modelNames + ["storyteller"])
+  func idsAndTextsEqualThoseOfSentencePiece(model: String) throws {
+    let tokenizer = try Fixtures.tokenizer(model)
+    let answers = try Fixtures.lines(ReferenceAnswer.self, model + ".jsonl").filter { $0.times == nil }
+    #expect(answers.count >= 120)
+    for answer in answers {
+      let expected = try #require(answer.ids)
+      if let bytes = answer.bytes ?? answer.text.map({ Array($0.utf8) }) {
+        let ids = try tokenizer.encode(bytes: bytes, addSpecialTokens: false, parseSpecialTokens: false)
+        #expect(ids == expected, "\(bytes)")
+      }
+      let text = try tokenizer.decode(expected)
+      // By bytes: strings that differ in normalization only are equal to Swift.
+      #expect(Array(text.utf8) == Array(try #require(answer.decoded).utf8), "\(expected)")
+    }
+  }
+
+  @Test(arguments: Fixtures.modelNames + ["storyteller"])
+  func aMegabyteGivesTheReferencesIds(model: String) throws {
+    let tokenizer = try Fixtures.tokenizer(model)
+    let answers = try Fixtures.lines(ReferenceAnswer.self, model + ".jsonl").filter { $0.times != nil }
+    #expect(answers.count == 1)
+    for answer in answers {
+      let text = String(repeating: try #require(answer.text), count: try #require(answer.times))
+      let ids = try tokenizer.encode(text, addSpecialTokens: false)
+      #expect(ids.count == answer.count)
+      var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+      for id in ids {
+        withUnsafeBytes(of: UInt32(id).littleEndian) {
+          for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        }
+      }
+      #expect(String(hash) == answer.hash)
+    }
+  }
+
+  @Test func specialTokensAreAddedAndParsedUnlessTurnedOff() throws {
+    let tokenizer = try loadTokenizer(folder: Fixtures.bundledFolder)
+    #expect(tokenizer.vocabularySize == 8192)
+    #expect(tokenizer.beginningOfTextToken == 1)
+    #expect(tokenizer.endOfTextToken == 2)
+    #expect(try tokenizer.encode("Once upon</s>") == [1, 639, 773, 2])
+    #expect(try tokenizer.encode("Once upon</s>", addSpecialTokens: false) == [639, 773, 2])
+    let plain = try tokenizer.encode("Once upon</s>", parseSpecialTokens: false)
+    #expect(!plain.dropFirst().contains(2))
+    #expect(try tokenizer.decode(plain) == "Once upon</s>")
+    #expect(try tokenizer.encode("") == [1])
+  }
+
+  @Test func piecesAndTokensCorrespond() throws {
+    let tokenizer = try Fixtures.tokenizer("bpe-bytes")
+    for token in 0..<tokenizer.vocabularySize {
+      let piece = try #require(tokenizer.piece(of: token))
+      #expect(tokenizer.token(forPiece: piece) == token)
+    }
+    #expect(tokenizer.piece(of: tokenizer.vocabularySize) == nil)
+    #expect(tokenizer.piece(of: -1) == nil)
+    #expect(tokenizer.token(forPiece: "no such piece") == nil)
+    #expect((0..<8).filter(tokenizer.isSpecial) == [1, 2, 3, 4])
+  }
+
+  @Test func specialTokensDecodeToTheirSpellingOnRequest() throws {
+    let tokenizer = try loadTokenizer(folder: Fixtures.bundledFolder)
+    #expect(try tokenizer.decode([1, 639, 773, 2], skipSpecialTokens: false) == "<s> Once upon</s>")
+    #expect(try tokenizer.decode([1, 639, 773, 2]) == "Once upon")
+    #expect(try tokenizer.decode([]).isEmpty)
+  }
+
+  @Test(arguments: [-1, 8192, Int.max, Int.min])
+  func decodingANumberThatIsNoTokenThrows(token: Int) throws {
+    let tokenizer = try loadTokenizer(folder: Fixtures.bundledFolder)
+    TokenizerError.expect(.invalidToken, "no token \(token)", "8192") { _ = try tokenizer.decode([1, token]) }
+  }
+
+  @Test func textThatIsTooLongThrows() throws {
+    let tokenizer = try Fixtures.tokenizer("unigram-rules")
+    TokenizerError.expect(.unencodableText, "8388608 bytes") {
+      _ = try tokenizer.encode(String(repeating: "a", count: 8 << 20))
+    }
+  }
+
+  @Test func vocabularyMustFitTheModel() throws {
+    let tokenizer = try loadTokenizer(folder: Fixtures.bundledFolder)
+    #expect(throws: Never.self) { try tokenizer.checkVocabulary(fitsModelOf: 8192, folder: "f") }
+    #expect(throws: Never.self) { try tokenizer.checkVocabulary(fitsModelOf: 8256, folder: "f") }
+    TokenizerError.expect(.vocabularyMismatch, "8192", "8191") {
+      try tokenizer.checkVocabulary(fitsModelOf: 8191, folder: "f")
+    }
+  }
+}
