@@ -151,7 +151,8 @@ struct Tiling {
 
   init(problem: AttentionProblem) {
     self.problem = problem
-    positionsPerTile = min(problem.queryLength, max(1, AttentionEngine.rowsPerTile(headDimension: problem.headDimension) / problem.groupSize))
+    let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension)
+    positionsPerTile = min(problem.queryLength, max(1, rowsPerTile / problem.groupSize))
     tilesPerHead = (problem.queryLength + positionsPerTile - 1) / positionsPerTile
     tileCount = problem.batchCount * problem.keyValueHeadCount * tilesPerHead
     blockCount = (problem.keyLength + Int(FOVEA_KEY_BLOCK) - 1) / Int(FOVEA_KEY_BLOCK)
