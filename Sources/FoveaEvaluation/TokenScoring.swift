@@ -1,4 +1,3 @@
-internal import FoveaCore
 public import FoveaModels
 
 extension DecoderModel {
@@ -17,28 +16,6 @@ extension DecoderModel {
       let inputs = Array(tokens[first..<min(tokens.count - 1, first + chunkLength)])
       let logits = try evaluate(inputs, cache: cache, logits: .all)
       result += negativeLogLikelihoods(logits: logits, targets: tokens[(first + 1)...].prefix(inputs.count))
-    }
-    return result
-  }
-
-  /// −log softmax(logits)[target], row by row.
-  private func negativeLogLikelihoods(logits: Tensor, targets: ArraySlice<Int>) -> [Double] {
-    let rowLength = logits.shape[1]
-    var result = [Double](repeating: 0, count: targets.count)
-    let kernels = stream.kernels
-    let base = logits.baseAddress.assumingMemoryBound(to: Float.self)
-    let first = targets.startIndex
-    result.withUnsafeMutableBufferPointer { buffer in
-      // Each row is written by one thread only.
-      nonisolated(unsafe) let output = buffer
-      withExtendedLifetime(logits) {
-        stream.run {
-          stream.forEachPiece(output.count) { row, _ in
-            let values = base + row * rowLength
-            output[row] = kernels.log_sum_exp(values, rowLength) - Double(values[targets[first + row]])
-          }
-        }
-      }
     }
     return result
   }
