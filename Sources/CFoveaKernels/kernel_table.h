@@ -5,6 +5,7 @@
     .silu_multiply = silu_multiply,
     .rotate = rotate,
     .convert = convert,
+    .widen_boolean = widen_boolean,
     .log_sum_exp = log_sum_exp,
     .exponential = exponential,
     .pack_queries[FOVEA_TILE_FLOAT32] = pack_queries_float32,

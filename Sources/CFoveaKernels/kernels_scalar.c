@@ -115,6 +115,10 @@ static void convert(const void *inputs, fovea_element input_element, void *outpu
     store(outputs, output_element, (ptrdiff_t)i, load(inputs, input_element, (ptrdiff_t)i));
 }
 
+static void widen_boolean(const uint8_t *inputs, float *outputs, size_t count) {
+  for (size_t i = 0; i < count; i++) outputs[i] = inputs[i] ? 0 : -INFINITY;
+}
+
 static double log_sum_exp(const float *inputs, size_t count) {
   double maximum = -(double)INFINITY, sum = 0;
   for (size_t i = 0; i < count; i++) maximum = fmax(maximum, (double)inputs[i]);
@@ -229,6 +233,7 @@ const fovea_kernels fovea_kernels_scalar = {
     .silu_multiply = silu_multiply,
     .rotate = rotate,
     .convert = convert,
+    .widen_boolean = widen_boolean,
     .log_sum_exp = log_sum_exp,
     .exponential = exponential,
     .pack_queries[FOVEA_TILE_FLOAT32] = pack_plain,
