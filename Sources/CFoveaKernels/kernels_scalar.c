@@ -143,11 +143,12 @@ static bool pack_rows(const fovea_pack *work, size_t padded) {
   }
   return not_finite;
 }
-static bool pack_plain(const fovea_pack *work) {
+static bool pack_queries_float32(const fovea_pack *work) {
   pack_rows(work, work->dimension);
   return false;
 }
-static bool pack_values(const fovea_pack *work) {
+static bool pack_keys_float32(const fovea_pack *work) { return pack_queries_float32(work); }
+static bool pack_values_float32(const fovea_pack *work) {
   return pack_rows(work, fovea_padded_value_dimension(work->dimension));
 }
 
@@ -176,7 +177,7 @@ static float join(float old_value, double old_factor, float block_value, double 
   return (float)((double)old_value * old_factor + (double)block_value * new_factor);
 }
 
-static void attention(const fovea_attention_block *work) {
+static void attention_float32(const fovea_attention_block *work) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);
   double *scores = work->scratch;
   for (size_t row = 0; row < work->row_count; row++) {
@@ -227,19 +228,5 @@ static void scale(const float *inputs, float factor, void *outputs, fovea_elemen
 
 const fovea_kernels fovea_kernels_scalar = {
     .name = "scalar",
-    .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
-    .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
-    .rms_norm = rms_norm,
-    .silu_multiply = silu_multiply,
-    .rotate = rotate,
-    .convert = convert,
-    .widen_boolean = widen_boolean,
-    .log_sum_exp = log_sum_exp,
-    .exponential = exponential,
-    .pack_queries[FOVEA_TILE_FLOAT32] = pack_plain,
-    .pack_keys[FOVEA_TILE_FLOAT32] = pack_plain,
-    .pack_values[FOVEA_TILE_FLOAT32] = pack_values,
-    .attention[FOVEA_TILE_FLOAT32] = attention,
-    .attention_merge = attention_merge,
-    .scale = scale,
+#include "kernel_table.h"
 };
