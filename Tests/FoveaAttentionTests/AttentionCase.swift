@@ -56,7 +56,7 @@ struct AttentionCase: CustomStringConvertible {
         elementType: elementType == .float16 ? .bfloat16 : elementType)
       let buffer = elementType == .float16 ? Tensor(zeros: stale.shape, elementType: .float16) : stale
       let window = buffer.sliced(axis: 2, 3..<length + 3)
-      window.copy(from: plain)
+      window.copyElements(from: plain)
       return window
     }
   }
@@ -110,7 +110,7 @@ struct AttentionCase: CustomStringConvertible {
     let shape = [batchCount, headCount, comparedRows.count, valueDimension ?? headDimension]
     let selected = Tensor(zeros: shape, elementType: outputs.elementType)
     for (index, row) in comparedRows.enumerated() {
-      selected.sliced(axis: 2, index..<index + 1).copy(from: outputs.sliced(axis: 2, row..<row + 1))
+      selected.sliced(axis: 2, index..<index + 1).copyElements(from: outputs.sliced(axis: 2, row..<row + 1))
     }
     return selected
   }
@@ -168,22 +168,6 @@ struct AttentionCase: CustomStringConvertible {
           let start = ((batch * heads + head) * length + row) * dimension
           return Array(flat[start..<start + dimension])
         }
-      }
-    }
-  }
-}
-
-extension Tensor {
-  /// Writes the elements of `source`, of the same shape and type, into this view.
-  func copy(from source: Tensor) {
-    let width = elementType.byteCount
-    let target = baseAddress
-    let packed = source.contiguous()
-    withExtendedLifetime(packed) {
-      var bytes = packed.baseAddress
-      forEachElementOffset { offset in
-        (target + offset * width).copyMemory(from: bytes, byteCount: width)
-        bytes += width
       }
     }
   }
