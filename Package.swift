@@ -71,7 +71,7 @@ let package = Package(
     // MARK: Tests
     tests("FoveaCoreTests", ["FoveaCore", "CFoveaKernels"]),
     tests("FoveaAttentionTests", ["FoveaAttention"]),
-    tests("FoveaSafetensorsTests", ["FoveaSafetensors"]),
+    tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),

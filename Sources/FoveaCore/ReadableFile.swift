@@ -23,7 +23,7 @@ package struct ReadableFile: ~Copyable {
   /// Opens `path`, which must be a regular file or a link to one.
   package init(_ path: String) throws(FileReadingError) {
     // A NUL would cut the path short and open another file.
-    guard !path.utf8.contains(0) else { throw FileReadingError(isMissing: true, reason: "the path holds a NUL byte") }
+    guard !path.utf8.contains(0) else { throw FileReadingError(isMissing: false, reason: "the path holds a NUL byte") }
     // A pipe in the place of a file must not block the open.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
