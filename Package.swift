@@ -75,7 +75,7 @@ let package = Package(
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
-    tests("FoveaCommandTests", ["Fovea"]),
+    tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),
   ],
   cLanguageStandard: .c17,
   cxxLanguageStandard: .cxx17

@@ -29,6 +29,8 @@ public struct AttentionError: FoveaError, Equatable {
   /// What was given, with the shapes, and what was expected.
   public let message: String
 
+  /// What kind of fault it is.
   public var category: FaultCategory { .usage }
+  /// One line that names the culprit.
   public var description: String { "scaledDotProductAttention: " + message }
 }

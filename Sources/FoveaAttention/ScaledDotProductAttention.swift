@@ -66,8 +66,8 @@ public func scaledDotProductAttentionWithLogSumExp(
       logSumExp: Tensor(result.logSumExp.map(Float.init), shape: rowShape))
   }
 
-  let outputs = Tensor(zeros: rowShape + [problem.valueDimension], elementType: problem.resultType)
-  let logSumExp = Tensor(zeros: rowShape)
+  let outputs = Tensor(uninitialized: rowShape + [problem.valueDimension], elementType: problem.resultType)
+  let logSumExp = Tensor(uninitialized: rowShape)
   let (queries, keys, values) = (queries.rowsContiguous(), keys.rowsContiguous(), values.rowsContiguous())
   let computeStream: ComputeStream
   if let stream { computeStream = stream } else { computeStream = try .shared }

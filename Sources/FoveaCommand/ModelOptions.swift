@@ -1,10 +1,42 @@
-import ArgumentParser
+public import ArgumentParser
+public import Fovea
 
 /// Which model a subcommand uses.
 struct ModelOptions: ParsableArguments {
-  @Option(name: .long, help: ArgumentHelp("The folder of the model.", valueName: "dir"))
-  var model: String
+  @Option(
+    help: ArgumentHelp(
+      "The folder of the model, in Hugging Face layout (default: FOVEA_MODEL, else the bundled model).",
+      valueName: "dir"))
+  var model: String?
 
   /// The folder to load from.
-  func resolvedFolder() throws -> String { model }
+  ///
+  /// - Throws: `CommandError` of category `missingInput` for a folder that does not exist, or none at all.
+  func resolvedFolder() throws -> String {
+    let folder = try model ?? ModelFolder.standard()
+    var status = stat()
+    guard stat(folder, &status) == 0 else {
+      throw CommandError(.missingInput, "\(folder): \(String(cString: strerror(errno)))")
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      throw CommandError(.missingInput, "\(folder): not a folder, expected the folder of a model")
+    }
+    return folder
+  }
 }
+
+/// How a subcommand computes.
+struct ComputeOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("How many threads compute (default: what the process may use).", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: "The arithmetic: as the checkpoint is stored, or float32 throughout.")
+  var precision: Precision = .native
+
+  func validate() throws {
+    guard threads ?? 1 >= 1 else { throw ValidationError("--threads is \(threads ?? 0), expected at least 1") }
+    guard threads ?? 1 <= 1024 else { throw ValidationError("--threads is \(threads ?? 0), expected at most 1024") }
+  }
+}
+
+extension Precision: ExpressibleByArgument {}

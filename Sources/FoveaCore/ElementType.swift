@@ -32,5 +32,6 @@ public enum ElementType: String, Sendable, CaseIterable, Hashable {
 }
 
 extension ElementType: CustomStringConvertible {
+  /// The type's name as in Swift, such as `float32`.
   public var description: String { rawValue }
 }

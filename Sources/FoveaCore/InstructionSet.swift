@@ -53,8 +53,10 @@ public struct InstructionSetError: FoveaError, Equatable {
   /// Whether the library has kernels of that name, which this CPU cannot run.
   public let isBuiltIn: Bool
 
+  /// What kind of fault it is.
   public var category: FaultCategory { .usage }
 
+  /// One line that names the culprit.
   public var description: String {
     let known = InstructionSet.available.map(\.name).joined(separator: ", ")
     return isBuiltIn

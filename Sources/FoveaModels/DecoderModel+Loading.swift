@@ -23,22 +23,27 @@ extension DecoderModel {
       configuration: configuration, weights: weights, precision: precision, stream: computeStream)
   }
 
-  /// The matrices and vectors of the model, the embedding once.
-  private var tensors: [Tensor] {
-    var tensors = [weights.embedding, weights.finalNorm.weight]
-    if !configuration.tiesEmbeddings { tensors.append(weights.head.weight) }
+  /// The matrices of the model as stored, the embedding once, and its vectors as widened.
+  private var tensors: [(tensor: Tensor, isMatrix: Bool)] {
+    var matrices = [weights.embedding]
+    var vectors = [weights.finalNorm.weight]
+    if !configuration.tiesEmbeddings { matrices.append(weights.head.weight) }
     for layer in weights.layers {
-      tensors += [layer.attentionNorm.weight, layer.feedForwardNorm.weight]
-      tensors += layer.linears.flatMap { [$0.weight] + ($0.bias.map { [$0] } ?? []) }
+      matrices += layer.linears.map(\.weight)
+      vectors += [layer.attentionNorm.weight, layer.feedForwardNorm.weight] + layer.linears.compactMap(\.bias)
     }
-    return tensors
+    return matrices.map { ($0, true) } + vectors.map { ($0, false) }
   }
 
   /// The number of parameters, tied ones counted once.
-  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
+  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.elementCount } }
 
-  /// The bytes of the weights as evaluation reads them, tied ones counted once.
-  public var weightByteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms and biases
+  /// widened to float32.
+  public var weightByteCount: Int { tensors.reduce(0) { $0 + $1.tensor.byteCount } }
+
+  /// The bytes of the mapped checkpoint by element type.
+  public var elementTypeByteCounts: [ElementType: Int] { weights.checkpointByteCounts }
 
   /// The bytes that one position takes in a cache of this model.
   public var cacheByteCountPerPosition: Int {

@@ -75,7 +75,7 @@ public final class DecoderModel: Sendable {
       case .last: min(1, tokens.count)
       case .all: tokens.count
       }
-    let result = Tensor(zeros: [rowCount, configuration.vocabularySize])
+    let result = Tensor(uninitialized: [rowCount, configuration.vocabularySize])
     stream.run {
       cache.reserve(tokens.count)
       for first in stride(from: 0, to: tokens.count, by: Self.rowsPerChunk) {
@@ -84,7 +84,9 @@ public final class DecoderModel: Sendable {
         switch logits {
         case .none: break
         case .last:
-          if chunk.endIndex == tokens.count { writeLogits(hiddenStates, rows: chunk.count - 1..<chunk.count, result, 0) }
+          if chunk.endIndex == tokens.count {
+            writeLogits(hiddenStates, rows: chunk.count - 1..<chunk.count, result, 0)
+          }
         case .all: writeLogits(hiddenStates, rows: 0..<chunk.count, result, first)
         }
       }
@@ -209,7 +211,8 @@ public final class DecoderModel: Sendable {
         var source = projected.floats(row)
         for head in 0..<configuration.headCount {
           kernels.rotate(
-            source, cosine, sine, rotary.pairCount, dimension, queries.row(row) + head * dimension * queries.type.byteCount,
+            source, cosine, sine, rotary.pairCount, dimension,
+            queries.row(row) + head * dimension * queries.type.byteCount,
             queries.type.kernelElement)
           source += dimension
         }

@@ -9,6 +9,8 @@ struct DecoderWeights: Sendable {
   let finalNorm: Norm
   /// The output matrix; the embedding itself where the two are tied.
   let head: LinearWeights
+  /// The bytes of every tensor in the checkpoint, used or not, by element type.
+  let checkpointByteCounts: [ElementType: Int]
 
   /// The type of the matrices if they all have the same, else float32, in which any of them can meet activations.
   var storedType: ElementType {
@@ -20,6 +22,7 @@ struct DecoderWeights: Sendable {
   ///
   /// - Throws: ``SafetensorsError`` naming a tensor that is missing or has another shape or type.
   init(configuration: ModelConfiguration, checkpoint: Checkpoint) throws {
+    checkpointByteCounts = checkpoint.byteCounts
     let names = WeightNames(contains: checkpoint.contains)
     let source = WeightSource(checkpoint: checkpoint)
     let hiddenSize = configuration.hiddenSize

@@ -89,8 +89,9 @@ extension ComputeStream {
   }
 
   /// outputs = silu(activations · gateᵀ) · (activations · upᵀ), converted to the type of `outputs`, as one phase.
-  func multiplyGated(_ activations: ActivationRows, gate: LinearWeights, up: LinearWeights, into outputs: ActivationRows)
-  {
+  func multiplyGated(
+    _ activations: ActivationRows, gate: LinearWeights, up: LinearWeights, into outputs: ActivationRows
+  ) {
     let kernels = self.kernels
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * gate.outputSize))
     // Both halves of a block of rows stay in the second-level cache until they meet.

@@ -49,11 +49,11 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// The type that the weights were saved in; nil if the file does not say or Fovea has no such type. What counts is
   /// the type of each tensor.
   public let elementType: ElementType?
-  /// What generation_config.json recommends.
-  public let generationDefaults: GenerationDefaults
 
   /// The name of the configuration's file in a model's folder.
   public static let fileName = "config.json"
+  /// The name of the file whose end-of-text tokens take precedence.
+  public static let generationFileName = "generation_config.json"
 
   /// Reads config.json and, if there is one, generation_config.json of `folder`.
   ///
@@ -63,7 +63,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     guard let settings = try ConfigurationReader.read(path) else {
       throw ModelError(.missingFile, file: path, "there is no such file")
     }
-    let generation = try ConfigurationReader.read("\(folder)/\(GenerationDefaults.fileName)")
+    let generation = try ConfigurationReader.read("\(folder)/\(generationFileName)")
     return try ModelConfiguration(settings, generation: generation)
   }
 
@@ -77,7 +77,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     let settings = try ConfigurationReader(parsing: bytes, file: name)
     var generation: ConfigurationReader?
     if let generationBytes {
-      generation = try ConfigurationReader(parsing: generationBytes, file: GenerationDefaults.fileName)
+      generation = try ConfigurationReader(parsing: generationBytes, file: ModelConfiguration.generationFileName)
     }
     try self.init(settings, generation: generation)
   }
@@ -144,7 +144,6 @@ extension ModelConfiguration {
     self.endOfTextTokens =
       try generation?.tokens("eos_token_id", vocabularySize: vocabularySize) ?? endOfTextTokens
     elementType = try Self.elementType(settings)
-    generationDefaults = try generation.map { reader throws(ModelError) in try GenerationDefaults(reader) } ?? .init()
     try Self.refuseUnsupported(settings, family: family, contextLength: contextLength)
   }
 

@@ -75,6 +75,11 @@ public struct Checkpoint: Sendable {
   /// The size of all tensors in bytes.
   public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
 
+  /// The size of all tensors in bytes, by element type.
+  public var byteCounts: [ElementType: Int] {
+    files.reduce(into: [:]) { $0.merge($1.byteCounts, uniquingKeysWith: +) }
+  }
+
   /// Whether there is a tensor of this name.
   public func contains(_ name: String) -> Bool { fileIndices[name] != nil }
 

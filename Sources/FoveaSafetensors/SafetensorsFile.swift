@@ -67,6 +67,11 @@ public struct SafetensorsFile: Sendable {
   /// The size of all tensors in bytes.
   public var byteCount: Int { storage.byteCount - dataOffset }
 
+  /// The size of all tensors in bytes, by element type.
+  public var byteCounts: [ElementType: Int] {
+    entries.reduce(into: [:]) { $0[$1.elementType, default: 0] += $1.byteRange.count }
+  }
+
   /// Whether there is a tensor of this name.
   public func contains(_ name: String) -> Bool { indices[name] != nil }
 

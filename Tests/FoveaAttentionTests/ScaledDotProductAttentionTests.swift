@@ -113,9 +113,12 @@ import Testing
     for elementType in [ElementType.float32, .bfloat16, .float16] {
       var random = RandomValues(seed: 11)
       let (queryLength, keyLength, dimension) = (97, 600, 64)
-      let queries = Tensor(random.values(6 * queryLength * dimension), shape: [1, 6, queryLength, dimension], elementType: elementType)
-      let keys = Tensor(random.values(2 * keyLength * dimension), shape: [1, 2, keyLength, dimension], elementType: elementType)
-      let values = Tensor(random.values(2 * keyLength * dimension), shape: [1, 2, keyLength, dimension], elementType: elementType)
+      let queries = Tensor(
+        random.values(6 * queryLength * dimension), shape: [1, 6, queryLength, dimension], elementType: elementType)
+      let keys = Tensor(
+        random.values(2 * keyLength * dimension), shape: [1, 2, keyLength, dimension], elementType: elementType)
+      let values = Tensor(
+        random.values(2 * keyLength * dimension), shape: [1, 2, keyLength, dimension], elementType: elementType)
       for instructionSet in InstructionSet.available {
         let whole = try scaledDotProductAttention(
           queries: queries, keys: keys, values: values, scale: 0.125, mask: .causal,
@@ -130,7 +133,8 @@ import Testing
                 queries: queries.sliced(axis: 2, rows), keys: keys.sliced(axis: 2, 0..<end),
                 values: values.sliced(axis: 2, 0..<end), scale: 0.125, mask: .causal, on: stream)
               let expected = whole.sliced(axis: 2, rows)
-              #expect(part.doubles() == expected.doubles(), "\(elementType) \(instructionSet.name) \(threadCount) \(rows)")
+              #expect(
+                part.doubles() == expected.doubles(), "\(elementType) \(instructionSet.name) \(threadCount) \(rows)")
             }
           }
         }

@@ -1,7 +1,7 @@
 import CFoveaKernels
+import Foundation
 import FoveaCore
 import FoveaTestSupport
-import Foundation
 import Testing
 
 @Suite struct ElementwiseKernelTests {
@@ -30,7 +30,9 @@ import Testing
   func convert(target: ElementType) throws {
     var random = RandomValues(seed: 4)
     var bits: [UInt32] = [0, 0x8000_0000, 0x7F80_0000, 0xFF80_0000, 0x7FC0_0000, 0x0000_0001, 0x3F80_8000, 0x3F81_8000]
-    for exponent in UInt32(90)...150 { bits.append(exponent << 23 | UInt32(truncatingIfNeeded: random.next()) & 0x7F_FFFF) }
+    for exponent in UInt32(90)...150 {
+      bits.append(exponent << 23 | UInt32(truncatingIfNeeded: random.next()) & 0x7F_FFFF)
+    }
     bits += (0..<500).map { _ in UInt32(truncatingIfNeeded: random.next()) }
     let inputs = Tensor(bits.map { Float(bitPattern: $0) }, shape: [bits.count])
     let scalar = try InstructionSet.named("scalar")
@@ -60,7 +62,10 @@ import Testing
       let kernels = set.kernels.pointee
       for count in Array(1...35) + [64, 100, 577] {
         var random = RandomValues(seed: UInt64(count))
-        let (a, b, c) = (random.values(count).map(Float.init), random.values(count).map(Float.init), random.values(count).map(Float.init))
+        let (a, b, c) = (
+          random.values(count).map(Float.init), random.values(count).map(Float.init),
+          random.values(count).map(Float.init)
+        )
         let output = Tensor(zeros: [count + 1])
         let out = output.baseAddress.assumingMemoryBound(to: Float.self)
         out[count] = 7
@@ -101,7 +106,9 @@ import Testing
         check(
           (0..<count).map { i in
             if i < pairs { return Double(a[i]) * Double(b[i]) - Double(a[i + pairs]) * Double(c[i]) }
-            if i < 2 * pairs { return Double(a[i]) * Double(b[i - pairs]) + Double(a[i - pairs]) * Double(c[i - pairs]) }
+            if i < 2 * pairs {
+              return Double(a[i]) * Double(b[i - pairs]) + Double(a[i - pairs]) * Double(c[i - pairs])
+            }
             return Double(a[i])
           }, "rotate")
 

@@ -33,8 +33,10 @@ import Testing
   ) throws -> (got: [Double], expected: [Double], magnitude: [Double]) {
     var random = RandomValues(seed: UInt64(rows * 1_000_003 + columns * 1009 + depth))
     // A NaN before and after each operand shows any read outside of it.
-    let x = Tensor([.nan] + random.values(rows * depth) + [.nan], shape: [rows * depth + 2], elementType: pair.activation)
-    let w = Tensor([.nan] + random.values(columns * depth) + [.nan], shape: [columns * depth + 2], elementType: pair.weight)
+    let x = Tensor(
+      [.nan] + random.values(rows * depth) + [.nan], shape: [rows * depth + 2], elementType: pair.activation)
+    let w = Tensor(
+      [.nan] + random.values(columns * depth) + [.nan], shape: [columns * depth + 2], elementType: pair.weight)
     let bias = random.values(columns)
     let biasTensor = Tensor(bias, shape: [columns], elementType: .float32)
     let outputs = Tensor([Float](repeating: 2, count: rows * columns), shape: [rows, columns])

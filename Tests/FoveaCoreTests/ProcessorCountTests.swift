@@ -1,5 +1,5 @@
-import FoveaCore
 import Foundation
+import FoveaCore
 import Testing
 
 @Suite struct ProcessorCountTests {

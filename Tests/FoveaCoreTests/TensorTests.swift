@@ -26,7 +26,8 @@ import Testing
 
   @Test("values are rounded to the element type, ties to even")
   func rounding() {
-    #expect(Tensor([1 + 1.0 / 256, 1 + 3.0 / 256], shape: [2], elementType: .bfloat16).doubles() == [1, 1 + 4.0 / 256])
+    #expect(
+      Tensor([1 + 1.0 / 256, 1 + 3.0 / 256], shape: [2], elementType: .bfloat16).doubles() == [1, 1 + 4.0 / 256])
     #expect(Tensor([65504, 65520, 6e-8], shape: [3], elementType: .float16).doubles() == [65504, .infinity, 0x1p-24])
     #expect(BFloat16(.nan).bitPattern & 0x7F80 == 0x7F80 && Float(BFloat16(.nan)).isNaN)
     #expect(Float(BFloat16(.infinity)) == .infinity)

@@ -1,8 +1,8 @@
+import Foundation
 import FoveaCore
 import FoveaEvaluation
 import FoveaModels
 import FoveaTokenizers
-import Foundation
 import Testing
 
 @Suite struct BundledModelTests {

@@ -22,13 +22,16 @@ import Testing
         let got = logits.row(position).map(Double.init)
         let largest = expected.map(abs).max() ?? 0
         let worst = zip(got, expected).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(got.count == expected.count && worst <= 1e-4 * largest, "\(label) position \(position): \(worst) of \(largest)")
+        #expect(
+          got.count == expected.count && worst <= 1e-4 * largest,
+          "\(label) position \(position): \(worst) of \(largest)")
       }
 
       let nll = try model.negativeLogLikelihoods(of: golden.expected.tokens)
       let worst = zip(nll, golden.expected.nll).map { abs($0 - $1) }.max() ?? .infinity
       #expect(nll.count == golden.expected.nll.count && worst <= 1e-4, "\(label): \(worst) nat")
-      #expect(try greedyTokens(model, after: Array(golden.expected.tokens.prefix(8)), count: 24) == golden.expected.greedy)
+      #expect(
+        try greedyTokens(model, after: Array(golden.expected.tokens.prefix(8)), count: 24) == golden.expected.greedy)
     }
   }
 
@@ -39,7 +42,8 @@ import Testing
     try forEachStream { stream in
       let model = try DecoderModel.load(folder: golden.folder, precision: .native, stream: stream)
       let total = try model.negativeLogLikelihoods(of: golden.expected.tokens).reduce(0, +)
-      #expect(abs(total - expected) <= 0.01 * expected, "\(name) \(stream.instructionSet.name): \(total), not \(expected)")
+      #expect(
+        abs(total - expected) <= 0.01 * expected, "\(name) \(stream.instructionSet.name): \(total), not \(expected)")
     }
   }
 

@@ -1,6 +1,6 @@
+import Foundation
 import FoveaCore
 import FoveaModels
-import Foundation
 
 /// A tiny random model with what transformers computes from it in float32 (eager attention): see Tools/golden.
 struct GoldenModel: Sendable {

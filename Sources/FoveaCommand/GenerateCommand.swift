@@ -1,0 +1,115 @@
+import ArgumentParser
+import Fovea
+
+/// `fovea generate`: continues a text.
+struct GenerateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "generate", abstract: "Continue a text.",
+    discussion: """
+      The text is written as it is made. Ctrl-C ends it after the current token, with exit code 130. What is not given \
+      on the command line comes from the model's generation_config.json, as in Hugging Face's generate.
+
+      A file or standard input must be valid UTF-8; one line break at its end is dropped.
+      """)
+
+  @OptionGroup var source: PromptOptions
+  @OptionGroup var sampling: SamplingArguments
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var compute: ComputeOptions
+
+  @Flag(help: "Write the prompt before the text.")
+  var echo = false
+
+  @Flag(help: "Write one JSON object at the end instead of text.")
+  var json = false
+
+  @Flag(help: "Write times, speeds and memory to standard error.")
+  var verbose = false
+
+  func run() async throws {
+    let folder = try model.resolvedFolder()
+    let prompt = try source.read()
+    let startTime = ContinuousClock.now
+    let generator = try await load(folder)
+    var report = GenerationReport(
+      model: folder, loadDuration: ContinuousClock.now - startTime, precision: compute.precision,
+      stream: generator.stream)
+
+    Interrupt.catchOnce()
+    var options = sampling.applied(to: generator.defaultOptions)
+    options.isCancelled = { Interrupt.isRequested }
+    var writer = TextWriter(isSilent: json, writesTokens: generator.tokenizer == nil)
+    do {
+      try await write(generator.generate(prompt, options: options), prompt, to: &writer, &report)
+    } catch {
+      // The error shall begin a line of its own.
+      try writer.finish()
+      throw error
+    }
+    try writer.finish()
+    if json { try StandardStream.output.write(jsonLine(report.json)) }
+    if verbose { try StandardStream.error.write(report.table) }
+    if Interrupt.isRequested { throw ExitCode(Interrupt.exitCode) }
+  }
+
+  private func load(_ folder: String) async throws -> TextGenerator {
+    let progress = ProgressLine("loading \(folder)")
+    defer { progress.finish() }
+    return try await .load(folder: folder, precision: compute.precision, threadCount: compute.threads)
+  }
+
+  private func write(
+    _ events: AsyncThrowingStream<GenerationEvent, any Error>, _ prompt: Prompt, to writer: inout TextWriter,
+    _ report: inout GenerationReport
+  ) async throws {
+    let progress = ProgressLine("reading the prompt")
+    defer { progress.finish() }
+    for try await event in events {
+      report.add(event)
+      switch event {
+      case .started(let encoded):
+        // The text as it was given, since a tokenizer may normalise it.
+        let text = if case .text(let given) = prompt { given } else { encoded.text }
+        if echo {
+          try writer.write(text, tokens: encoded.tokens)
+          report.text = text
+        }
+      case .promptProgress(let evaluatedTokenCount, let tokenCount):
+        progress.update("reading the prompt: \(evaluatedTokenCount) of \(tokenCount) tokens")
+      case .piece(let piece):
+        progress.finish()
+        try writer.write(piece.text, tokens: piece.token.map { [$0.id] } ?? [])
+      case .finished:
+        break
+      }
+    }
+  }
+}
+
+/// Writes text as it is made, or token ids for a model without a tokenizer, and ends it with a line break.
+private struct TextWriter {
+  let isSilent: Bool
+  let writesTokens: Bool
+  private var endsLine = true
+
+  init(isSilent: Bool, writesTokens: Bool) {
+    self.isSilent = isSilent
+    self.writesTokens = writesTokens
+  }
+
+  mutating func write(_ text: String, tokens: [Int]) throws {
+    guard !isSilent else { return }
+    var text = text
+    if writesTokens {
+      text = (endsLine || tokens.isEmpty ? "" : ",") + tokens.map(String.init).joined(separator: ",")
+    }
+    guard !text.isEmpty else { return }
+    try StandardStream.output.write(text)
+    endsLine = text.utf8.last == UInt8(ascii: "\n")
+  }
+
+  mutating func finish() throws {
+    if !endsLine { try StandardStream.output.write("\n") }
+    endsLine = true
+  }
+}

@@ -1,0 +1,97 @@
+import Fovea
+
+/// What `fovea inspect` tells about a model.
+struct ModelReport: Encodable, Sendable {
+  struct Tokenizer: Encodable, Sendable {
+    let kind: String
+    let vocabularySize: Int
+    let beginningOfTextToken: Int?
+    let endOfTextToken: Int?
+  }
+
+  let model: String
+  let modelType: String
+  let layerCount: Int
+  let hiddenSize: Int
+  let intermediateSize: Int
+  let headCount: Int
+  let keyValueHeadCount: Int
+  let headDimension: Int
+  let vocabularySize: Int
+  let contextLength: Int
+  let tiesEmbeddings: Bool
+  let endOfTextTokens: [Int]
+  let parameterCount: Int
+  let weightBytes: Int
+  let weightBytesByType: [String: Int]
+  let cacheBytesPerToken: Int
+  let cacheBytesAtFullContext: Int
+  let tokenizer: Tokenizer?
+  let tokenizerError: String?
+  let precision: String
+  let instructionSet: String
+  let availableInstructionSets: [String]
+  let threads: Int
+
+  init(folder: String, model: DecoderModel, tokenizer: Result<(any Fovea.Tokenizer)?, any Error>) {
+    let configuration = model.configuration
+    self.model = folder
+    modelType = configuration.modelType
+    layerCount = configuration.layerCount
+    hiddenSize = configuration.hiddenSize
+    intermediateSize = configuration.intermediateSize
+    headCount = configuration.headCount
+    keyValueHeadCount = configuration.keyValueHeadCount
+    headDimension = configuration.headDimension
+    vocabularySize = configuration.vocabularySize
+    contextLength = configuration.contextLength
+    tiesEmbeddings = configuration.tiesEmbeddings
+    endOfTextTokens = configuration.endOfTextTokens
+    parameterCount = model.parameterCount
+    weightBytes = model.weightByteCount
+    weightBytesByType = Dictionary(
+      uniqueKeysWithValues: model.elementTypeByteCounts.map { ($0.key.rawValue, $0.value) })
+    cacheBytesPerToken = model.cacheByteCountPerPosition
+    cacheBytesAtFullContext = cacheBytesPerToken * configuration.contextLength
+    switch tokenizer {
+    case .success(let tokenizer):
+      self.tokenizer = tokenizer.map {
+        Tokenizer(
+          kind: String(describing: type(of: $0)), vocabularySize: $0.vocabularySize,
+          beginningOfTextToken: $0.beginningOfTextToken, endOfTextToken: $0.endOfTextToken)
+      }
+      tokenizerError = nil
+    case .failure(let error):
+      self.tokenizer = nil
+      tokenizerError = String(describing: error)
+    }
+    precision = model.precision.rawValue
+    instructionSet = model.stream.instructionSet.name
+    availableInstructionSets = InstructionSet.available.map(\.name)
+    threads = model.stream.threadCount
+  }
+}
+
+extension ModelReport {
+  /// The report for people.
+  var table: String {
+    let types = weightBytesByType.sorted { $0.value > $1.value }.map { "\($0.key) \(byteText($0.value))" }
+    let tokenizerText = tokenizer.map { "\($0.kind), \($0.vocabularySize) tokens" } ?? tokenizerError ?? "none"
+    return tableText([
+      ("model", model),
+      ("architecture", modelType),
+      ("layers", String(layerCount)),
+      ("width", "\(hiddenSize), feed-forward \(intermediateSize)"),
+      ("heads", "\(headCount) query, \(keyValueHeadCount) key/value, dimension \(headDimension)"),
+      ("vocabulary", "\(vocabularySize) tokens" + (tiesEmbeddings ? ", input and output embeddings tied" : "")),
+      ("context", "\(contextLength) tokens"),
+      ("parameters", String(parameterCount)),
+      ("weights", "\(byteText(weightBytes)) (\(types.joined(separator: ", ")))"),
+      ("cache", "\(byteText(cacheBytesPerToken)) a token, \(byteText(cacheBytesAtFullContext)) at full context"),
+      ("tokenizer", tokenizerText),
+      ("precision", precision),
+      ("instruction set", "\(instructionSet) (available: \(availableInstructionSets.joined(separator: ", ")))"),
+      ("threads", String(threads)),
+    ])
+  }
+}

@@ -1,0 +1,96 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// Chooses the tokens of one text, one after another.
+///
+/// The choice depends only on the options, the seed, and the logits and tokens that came before. See
+/// ``SamplingOptions`` for the order of the steps.
+public struct Sampler: Sendable {
+  /// A token and how likely the model found it.
+  public struct Choice: Sendable, Equatable {
+    /// The token's id.
+    public let token: Int
+    /// The natural logarithm of the token's probability under the model: log-softmax of the logits as the model gave
+    /// them, before bias, penalties, temperature and cuts; accurate to about 10⁻⁶.
+    public let logProbability: Double
+  }
+
+  /// What the sampler was made with; its seed is the one in use.
+  public let options: SamplingOptions
+  /// The number of logits that each call takes.
+  public let vocabularySize: Int
+  private var penalties: Penalties
+  private var lottery: Lottery
+  private var position: Int
+
+  /// Prepares for a text that begins with `prompt`, whose tokens the repetition penalty sees.
+  ///
+  /// - Throws: ``GenerationError`` for an option out of range, and for a biased or prompt token out of the vocabulary.
+  public init(_ options: SamplingOptions, vocabularySize: Int, prompt: [Int] = []) throws(GenerationError) {
+    try options.validate()
+    for token in prompt + options.logitBias.keys.sorted() where !(0..<vocabularySize).contains(token) {
+      throw .tokenOutOfVocabulary(token: token, vocabularySize: vocabularySize)
+    }
+    var options = options
+    // 32 bits, so that the seed survives JSON readers that know only doubles.
+    let seed = options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
+    options.seed = seed
+    self.options = options
+    self.vocabularySize = vocabularySize
+    lottery = Lottery(options, random: RandomGenerator(seed: seed))
+    penalties = Penalties(options, vocabularySize: vocabularySize, prompt: prompt)
+    position = prompt.count
+  }
+
+  /// Chooses the token that follows, and remembers it for the penalties.
+  ///
+  /// - Parameter logits: `[vocabularySize]`, left as they are.
+  /// - Throws: ``GenerationError/noUsableLogits(position:)`` where a logit is NaN or +infinity, or all are −infinity.
+  public mutating func choose(_ logits: UnsafeBufferPointer<Float>) throws(GenerationError) -> Choice {
+    precondition(logits.count == vocabularySize, "\(logits.count) logits for \(vocabularySize) tokens")
+    let raw = try summary(of: logits)
+    let token = try penalties.withAdjusted(logits) { adjusted throws(GenerationError) -> Int in
+      let best = options.changesLogits ? try Sampler.likeliest(adjusted, position: position) : raw.likeliest
+      return options.temperature == 0 ? best : lottery.draw(from: adjusted, maximum: adjusted[best])
+    }
+    penalties.append(token)
+    position += 1
+    return Choice(token: token, logProbability: Double(logits[token]) - raw.logSum)
+  }
+
+  /// Chooses the token that follows.
+  public mutating func choose(_ logits: [Float]) throws(GenerationError) -> Choice {
+    let result = logits.withUnsafeBufferPointer { buffer in
+      Result { () throws(GenerationError) -> Choice in try choose(buffer) }
+    }
+    return try result.get()
+  }
+
+  private func summary(
+    of logits: UnsafeBufferPointer<Float>
+  ) throws(GenerationError) -> (likeliest: Int, logSum: Double) {
+    let best = try Sampler.likeliest(logits, position: position)
+    let sum = LogSumExp.sum(logits, maximum: logits[best], scale: 1)
+    guard sum.isFinite else { throw .noUsableLogits(position: position) }
+    return (best, Double(logits[best]) + log(sum))
+  }
+
+  /// The lowest id among the highest logits.
+  private static func likeliest(
+    _ logits: UnsafeBufferPointer<Float>, position: Int
+  ) throws(GenerationError) -> Int {
+    var best = -1
+    var maximum = -Float.infinity
+    for index in logits.indices where logits[index] > maximum {
+      maximum = logits[index]
+      best = index
+    }
+    guard best >= 0, maximum < .infinity else { throw .noUsableLogits(position: position) }
+    return best
+  }
+}
