@@ -19,9 +19,9 @@ public struct RotaryEmbedding: Sendable {
   /// The number of values of a head that are turned, from the first on.
   public let rotaryDimension: Int
   /// f(i), up to the original context for `dynamic`.
-  let inverseFrequencies: [Float]
+  package let inverseFrequencies: [Float]
   /// What cosines and sines are multiplied by.
-  let attentionFactor: Float
+  package let attentionFactor: Float
   private let configuration: RotaryConfiguration
 
   /// The number of pairs that are turned: half the rotary dimension.
@@ -66,7 +66,7 @@ public struct RotaryEmbedding: Sendable {
   }
 
   /// The frequencies that `position` turns by.
-  func inverseFrequencies(position: Int) -> [Float] {
+  package func inverseFrequencies(position: Int) -> [Float] {
     guard case .dynamic(let factor, let original) = configuration.scaling, position >= original else {
       return inverseFrequencies
     }
