@@ -35,6 +35,7 @@ let package = Package(
     .library(name: "FoveaAttention", targets: ["FoveaAttention"]),
     .library(name: "FoveaSafetensors", targets: ["FoveaSafetensors"]),
     .library(name: "FoveaTokenizers", targets: ["FoveaTokenizers"]),
+    .library(name: "FoveaC", type: .dynamic, targets: ["FoveaC"]),
     .executable(name: "fovea", targets: ["FoveaCommand"]),
   ],
   dependencies: [
@@ -47,6 +48,7 @@ let package = Package(
       name: "SentencePieceLibrary", pkgConfig: "sentencepiece",
       providers: [.apt(["libsentencepiece-dev"]), .brew(["sentencepiece"])]),
     .target(name: "CSentencePiece", dependencies: ["SentencePieceLibrary"]),
+    .target(name: "CFovea"),
 
     // MARK: Libraries, lowest first
     library("FoveaCore", ["CFoveaKernels"]),
@@ -62,6 +64,7 @@ let package = Package(
         "FoveaCore", "FoveaAttention", "FoveaSafetensors", "FoveaTokenizers", "FoveaModels", "FoveaGeneration",
         "FoveaEvaluation",
       ]),
+    library("FoveaC", ["FoveaCore", "FoveaAttention", "CFovea"]),
     library("FoveaTestSupport", ["FoveaCore", "FoveaSafetensors"]),
 
     // MARK: Command line
@@ -71,10 +74,11 @@ let package = Package(
     // MARK: Tests
     tests("FoveaCoreTests", ["FoveaCore", "CFoveaKernels"]),
     tests("FoveaAttentionTests", ["FoveaAttention"]),
-    tests("FoveaSafetensorsTests", ["FoveaSafetensors"]),
+    tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
+    tests("FoveaCTests", ["FoveaC", "CFovea", "FoveaAttention"]),
     tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),
   ],
   cLanguageStandard: .c17,

@@ -115,7 +115,7 @@ static inline void NAME(softmax_row)(const fovea_attention_block *work, size_t r
 #if PER_LANE == 1
     v_store((float *)weights + key, weight);
 #else
-    v_store_bf16((uint16_t *)weights + key, weight);
+    v_store_weights((uint16_t *)weights + key, weight);
 #endif
   }
   *block_sum = v_sum(sums);
@@ -210,6 +210,7 @@ static void NAME(attention)(const fovea_attention_block *work) {
 #undef PER_LANE
 #undef MULTIPLY_ADD
 #undef MICRO_ROWS
+#undef PREFETCH_ROWS
 #undef PANEL
 #undef CALL_TILE
 #undef CALL_VECTORS

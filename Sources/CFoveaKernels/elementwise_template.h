@@ -93,6 +93,11 @@ static void scale(const float *inputs, float factor, void *outputs, fovea_elemen
     store_any(outputs, output_element, i, v_mul(load_tail(inputs, i, count), factors), count - i);
 }
 
+// The compiler turns this loop into vectors of the including file.
+static void widen_boolean(const uint8_t *inputs, float *outputs, size_t count) {
+  for (size_t i = 0; i < count; i++) outputs[i] = inputs[i] ? 0 : -INFINITY;
+}
+
 static double log_sum_exp(const float *inputs, size_t count) {
   if (count == 0) return -INFINITY;
   V maxima = v_set1(-INFINITY);

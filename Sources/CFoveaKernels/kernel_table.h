@@ -1,10 +1,11 @@
-    // The entries that every vector instruction set fills the same way.
+    // The entries that every instruction set fills the same way.
     .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,
     .rotate = rotate,
     .convert = convert,
+    .widen_boolean = widen_boolean,
     .log_sum_exp = log_sum_exp,
     .exponential = exponential,
     .pack_queries[FOVEA_TILE_FLOAT32] = pack_queries_float32,

@@ -51,6 +51,9 @@ static inline V v_merge_even(V old, V new) {
   return _mm512_castsi512_ps(merged);
 }
 
+// Rounds to bfloat16 in one instruction, which flushes subnormal weights to zero.
+static inline void v_store_weights(uint16_t *p, V x) { _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(x)); }
+
 #define NAME(x) x##_bfloat16
 #define PER_LANE 2
 #define MULTIPLY_ADD(acc, a, b) _mm512_dpbf16_ps(acc, (__m512bh)(a), (__m512bh)(b))

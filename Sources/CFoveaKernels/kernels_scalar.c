@@ -115,6 +115,10 @@ static void convert(const void *inputs, fovea_element input_element, void *outpu
     store(outputs, output_element, (ptrdiff_t)i, load(inputs, input_element, (ptrdiff_t)i));
 }
 
+static void widen_boolean(const uint8_t *inputs, float *outputs, size_t count) {
+  for (size_t i = 0; i < count; i++) outputs[i] = inputs[i] ? 0 : -INFINITY;
+}
+
 static double log_sum_exp(const float *inputs, size_t count) {
   double maximum = -(double)INFINITY, sum = 0;
   for (size_t i = 0; i < count; i++) maximum = fmax(maximum, (double)inputs[i]);
@@ -139,11 +143,12 @@ static bool pack_rows(const fovea_pack *work, size_t padded) {
   }
   return not_finite;
 }
-static bool pack_plain(const fovea_pack *work) {
+static bool pack_queries_float32(const fovea_pack *work) {
   pack_rows(work, work->dimension);
   return false;
 }
-static bool pack_values(const fovea_pack *work) {
+static bool pack_keys_float32(const fovea_pack *work) { return pack_queries_float32(work); }
+static bool pack_values_float32(const fovea_pack *work) {
   return pack_rows(work, fovea_padded_value_dimension(work->dimension));
 }
 
@@ -172,7 +177,7 @@ static float join(float old_value, double old_factor, float block_value, double 
   return (float)((double)old_value * old_factor + (double)block_value * new_factor);
 }
 
-static void attention(const fovea_attention_block *work) {
+static void attention_float32(const fovea_attention_block *work) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);
   double *scores = work->scratch;
   for (size_t row = 0; row < work->row_count; row++) {
@@ -223,18 +228,5 @@ static void scale(const float *inputs, float factor, void *outputs, fovea_elemen
 
 const fovea_kernels fovea_kernels_scalar = {
     .name = "scalar",
-    .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
-    .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
-    .rms_norm = rms_norm,
-    .silu_multiply = silu_multiply,
-    .rotate = rotate,
-    .convert = convert,
-    .log_sum_exp = log_sum_exp,
-    .exponential = exponential,
-    .pack_queries[FOVEA_TILE_FLOAT32] = pack_plain,
-    .pack_keys[FOVEA_TILE_FLOAT32] = pack_plain,
-    .pack_values[FOVEA_TILE_FLOAT32] = pack_values,
-    .attention[FOVEA_TILE_FLOAT32] = attention,
-    .attention_merge = attention_merge,
-    .scale = scale,
+#include "kernel_table.h"
 };

@@ -38,7 +38,7 @@ package struct KeyValueSegment {
 /// Attention over memory that the caller vouches for: the op and the models' layers both come down to this.
 ///
 /// The work is cut into tiles: the query heads of one key/value head at a run of positions, at most
-/// ``rowsPerTile`` rows. A tile walks over the keys in blocks of `FOVEA_KEY_BLOCK` counted from key 0 and joins their
+/// ``rowsPerTile(headDimension:)`` rows. A tile walks over the keys in blocks of `FOVEA_KEY_BLOCK` counted from key 0 and joins their
 /// results in this order, so the bits of a row depend on nothing but its own inputs. Where there are fewer tiles than
 /// would keep the threads busy, blocks are computed apart and joined afterwards, in the same order.
 package struct AttentionEngine {
@@ -62,9 +62,9 @@ package struct AttentionEngine {
   /// One logit a query head, or none.
   package var sinks: [Float]
 
-  /// Rows of one tile: a multiple of the kernels' register tile; packing a block of keys then costs about 1/120 of a
-  /// multiply-add per element and row.
-  static let rowsPerTile = 120
+  /// Rows of one tile: a multiple of the kernels' register tile, so many that packing a block of keys and values costs
+  /// little beside using it, and so few that queries, outputs and the block share a 1 MiB second-level cache.
+  static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 128 ? 240 : 120 }
 
   package init(
     problem: AttentionProblem, queries: UnsafeRawPointer, queryType: fovea_element, queryStrides: AttentionStrides,
@@ -151,7 +151,8 @@ struct Tiling {
 
   init(problem: AttentionProblem) {
     self.problem = problem
-    positionsPerTile = min(problem.queryLength, max(1, AttentionEngine.rowsPerTile / problem.groupSize))
+    let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension)
+    positionsPerTile = min(problem.queryLength, max(1, rowsPerTile / problem.groupSize))
     tilesPerHead = (problem.queryLength + positionsPerTile - 1) / positionsPerTile
     tileCount = problem.batchCount * problem.keyValueHeadCount * tilesPerHead
     blockCount = (problem.keyLength + Int(FOVEA_KEY_BLOCK) - 1) / Int(FOVEA_KEY_BLOCK)

@@ -20,6 +20,8 @@ public struct AttentionError: FoveaError, Equatable {
     case mask
     /// The sinks' shape or type does not fit.
     case sinks
+    /// Memory given for results has another shape or type.
+    case output
     /// Window, soft-cap or packed lengths are out of range.
     case options
   }

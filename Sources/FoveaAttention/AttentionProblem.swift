@@ -84,6 +84,27 @@ extension AttentionProblem {
     return sinks.floats()
   }
 
+  /// `[batch, headCount, queryLength, valueDimension]`.
+  package var resultShape: [Int] { [batchCount, headCount, queryLength, valueDimension] }
+
+  /// Checks the shapes and types of memory that results are written to.
+  package func checkOutputs(_ outputs: Tensor, logSumExp: Tensor?) throws(AttentionError) {
+    guard outputs.shape == resultShape, outputs.elementType == resultType else {
+      throw AttentionError(
+        kind: .output,
+        message: "the output must be of shape \(resultShape) and type \(resultType); got \(outputs.shape), "
+          + "\(outputs.elementType)")
+    }
+    guard let logSumExp else { return }
+    let expected = Array(resultShape.prefix(3))
+    guard logSumExp.shape == expected, logSumExp.elementType == .float32 else {
+      throw AttentionError(
+        kind: .output,
+        message: "the log-sum-exp must be of shape \(expected) and type float32; got \(logSumExp.shape), "
+          + "\(logSumExp.elementType)")
+    }
+  }
+
   /// Checks the ranges of window, soft-cap and packed lengths.
   package func check(_ options: AttentionOptions) throws(AttentionError) {
     if let window = options.window, window < 1 {

@@ -1,3 +1,4 @@
+internal import CFoveaKernels
 package import FoveaCore
 
 /// A mask array seen as `[batch, headCount, queryLength, keyLength]` through strides, of which some may be zero.
@@ -14,26 +15,25 @@ package struct BroadcastMask {
   /// Writes what is added to the scores of `keys` (counted from `firstKey`) to `target[key]`: 0 or −∞ for a Boolean
   /// mask. Returns the shortest run that holds every key not hidden by −∞.
   func expand(
-    batch: Int, head: Int, query: Int, firstKey: Int, keys: Range<Int>, into target: UnsafeMutablePointer<Float>
+    batch: Int, head: Int, query: Int, firstKey: Int, keys: Range<Int>, into target: UnsafeMutablePointer<Float>,
+    kernels: fovea_kernels
   ) -> Range<Int> {
     let strides = tensor.strides
+    let type = tensor.elementType
     let keyStride = strides[3]
-    let offset = batch * strides[0] + head * strides[1] + query * strides[2] + firstKey * keyStride
-    let row = base + offset * tensor.elementType.byteCount
-    switch tensor.elementType {
-    case .bool:
-      for key in keys {
-        target[key] = row.loadUnaligned(fromByteOffset: key * keyStride, as: UInt8.self) != 0 ? 0 : -.infinity
+    let offset =
+      batch * strides[0] + head * strides[1] + query * strides[2] + (firstKey + keys.lowerBound) * keyStride
+    let row = base + offset * type.byteCount
+    let first = target + keys.lowerBound
+    if keyStride != 1 {
+      for index in 0..<keys.count {
+        let value = Float(row.loadElement(type, at: index * keyStride))
+        first[index] = type == .bool ? (value != 0 ? 0 : -.infinity) : value
       }
-    case .float32:
-      for key in keys { target[key] = row.loadUnaligned(fromByteOffset: key * keyStride * 4, as: Float.self) }
-    case .bfloat16:
-      for key in keys {
-        let bits = row.loadUnaligned(fromByteOffset: key * keyStride * 2, as: UInt16.self)
-        target[key] = Float(BFloat16(bitPattern: bits))
-      }
-    default:
-      for key in keys { target[key] = Float(row.loadElement(tensor.elementType, at: key * keyStride)) }
+    } else if type == .bool {
+      kernels.widen_boolean(row.assumingMemoryBound(to: UInt8.self), first, keys.count)
+    } else {
+      kernels.convert(row, type.kernelElement, first, FOVEA_FLOAT32, keys.count)
     }
     var begin = keys.lowerBound
     var end = keys.upperBound

@@ -42,7 +42,28 @@ public func scaledDotProductAttentionWithLogSumExp(
   options: AttentionOptions = AttentionOptions(), on stream: ComputeStream? = nil
 ) throws -> AttentionResult {
   let problem = try AttentionProblem(queries: queries, keys: keys, values: values)
+  let outputs = Tensor(uninitialized: problem.resultShape, elementType: problem.resultType)
+  let logSumExp = Tensor(uninitialized: Array(problem.resultShape.prefix(3)))
+  try scaledDotProductAttention(
+    queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options,
+    into: outputs, logSumExp: logSumExp, on: stream)
+  return AttentionResult(outputs: outputs, logSumExp: logSumExp)
+}
+
+/// The op into memory that is there already.
+///
+/// - Parameters:
+///   - outputs: `[batch, headCount, queryLength, valueDimension]` of the promoted type, any strides, overlapping no
+///     input. Every element is written.
+///   - logSumExp: `[batch, headCount, queryLength]` float32, or nil.
+/// - Throws: as the others, and ``AttentionError`` of kind `output` where outputs do not fit; nothing is then written.
+package func scaledDotProductAttention(
+  queries: Tensor, keys: Tensor, values: Tensor, scale: Float, mask: AttentionMask, sinks: Tensor?,
+  options: AttentionOptions, into outputs: Tensor, logSumExp: Tensor?, on stream: ComputeStream?
+) throws {
+  let problem = try AttentionProblem(queries: queries, keys: keys, values: values)
   try problem.check(options)
+  try problem.checkOutputs(outputs, logSumExp: logSumExp)
   let sinkLogits = try sinks.map { try problem.checkedSinks($0) } ?? []
   var broadcastMask: Tensor?
   var isCausal = false
@@ -53,7 +74,6 @@ public func scaledDotProductAttentionWithLogSumExp(
   }
   let visibleKeys = VisibleKeys(
     queryLength: problem.queryLength, keyLength: problem.keyLength, isCausal: isCausal, options: options)
-  let rowShape = [problem.batchCount, problem.headCount, problem.queryLength]
 
   if problem.resultType == .float64 {
     let reference = ReferenceAttention(
@@ -61,13 +81,15 @@ public func scaledDotProductAttentionWithLogSumExp(
       scale: Double(scale), softCap: options.softCap.map(Double.init), visibleKeys: visibleKeys,
       mask: broadcastMask.map { ($0, $0.elementType == .bool) }, sinks: sinkLogits)
     let result = reference.run()
-    return AttentionResult(
-      outputs: Tensor(result.outputs, shape: rowShape + [problem.valueDimension], elementType: .float64),
-      logSumExp: Tensor(result.logSumExp.map(Float.init), shape: rowShape))
+    outputs.copyElements(from: Tensor(result.outputs, shape: outputs.shape, elementType: .float64))
+    logSumExp?.copyElements(from: Tensor(result.logSumExp.map(Float.init), shape: Array(outputs.shape.prefix(3))))
+    return
   }
 
-  let outputs = Tensor(zeros: rowShape + [problem.valueDimension], elementType: problem.resultType)
-  let logSumExp = Tensor(zeros: rowShape)
+  // The kernels write rows whose elements are adjacent, and the log-sum-exp without gaps.
+  let rowOutputs =
+    outputs.hasContiguousRows ? outputs : Tensor(uninitialized: outputs.shape, elementType: outputs.elementType)
+  let flatLogSumExp = logSumExp.map { $0.isContiguous ? $0 : Tensor(uninitialized: $0.shape) }
   let (queries, keys, values) = (queries.rowsContiguous(), keys.rowsContiguous(), values.rowsContiguous())
   let computeStream: ComputeStream
   if let stream { computeStream = stream } else { computeStream = try .shared }
@@ -80,23 +102,24 @@ public func scaledDotProductAttentionWithLogSumExp(
         keys: keys.baseAddress, keyStrides: keys.attentionStrides, values: values.baseAddress,
         valueStrides: values.attentionStrides, count: problem.keyLength)
     ],
-    outputs: outputs.baseAddress, outputType: outputs.elementType.kernelElement,
-    outputStrides: outputs.attentionStrides, logSumExp: logSumExp.baseAddress.assumingMemoryBound(to: Float.self),
-    scale: scale, softCap: options.softCap ?? 0, visibleKeys: visibleKeys, mask: broadcastMask.map(BroadcastMask.init),
+    outputs: rowOutputs.baseAddress, outputType: rowOutputs.elementType.kernelElement,
+    outputStrides: rowOutputs.attentionStrides,
+    logSumExp: flatLogSumExp?.baseAddress.assumingMemoryBound(to: Float.self), scale: scale,
+    softCap: options.softCap ?? 0, visibleKeys: visibleKeys, mask: broadcastMask.map(BroadcastMask.init),
     sinks: sinkLogits)
   // The pointers above are valid while the tensors live.
-  withExtendedLifetime((queries, keys, values, outputs, logSumExp)) {
+  withExtendedLifetime((queries, keys, values, rowOutputs, flatLogSumExp)) {
     computeStream.run { engine.run(on: computeStream) }
   }
-  return AttentionResult(outputs: outputs, logSumExp: logSumExp)
+  if !outputs.hasContiguousRows { outputs.copyElements(from: rowOutputs) }
+  if let logSumExp, let flatLogSumExp, !logSumExp.isContiguous { logSumExp.copyElements(from: flatLogSumExp) }
 }
 
 extension Tensor {
   /// The tensor itself where its last axis is contiguous, else a copy.
-  fileprivate func rowsContiguous() -> Tensor {
-    guard let last = strides.last, let size = shape.last, size > 1, last != 1 else { return self }
-    return contiguous()
-  }
+  fileprivate func rowsContiguous() -> Tensor { hasContiguousRows ? self : contiguous() }
+
+  fileprivate var hasContiguousRows: Bool { shape[shape.count - 1] <= 1 || strides[strides.count - 1] == 1 }
 
   fileprivate var attentionStrides: AttentionStrides {
     AttentionStrides(batch: strides[0], head: strides[1], position: strides[2])

@@ -113,7 +113,7 @@ private final class ScratchMemory: @unchecked Sendable {
 
   func reserve(_ byteCount: Int) {
     guard blocks[0].byteCount < byteCount else { return }
-    for index in blocks.indices { blocks[index] = TensorStorage(byteCount: byteCount) }
+    for index in blocks.indices { blocks[index] = TensorStorage(uninitializedByteCount: byteCount) }
   }
 
   subscript(thread: Int) -> UnsafeMutableRawPointer { blocks[thread].baseAddress }

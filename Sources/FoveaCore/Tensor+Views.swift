@@ -57,6 +57,23 @@ extension Tensor {
     return copy
   }
 
+  /// Writes the elements of `source`, of the same shape and type, into this view, whose storage must be writable.
+  package func copyElements(from source: Tensor) {
+    precondition(
+      shape == source.shape && elementType == source.elementType && !storage.isReadOnly,
+      "\(source.shape) of \(source.elementType) cannot be copied to \(shape) of \(elementType)")
+    let width = elementType.byteCount
+    let target = baseAddress
+    let packed = source.isContiguous ? source : source.contiguous()
+    withExtendedLifetime(packed) {
+      var bytes = packed.baseAddress
+      forEachElementOffset { offset in
+        (target + offset * width).copyMemory(from: bytes, byteCount: width)
+        bytes += width
+      }
+    }
+  }
+
   /// Calls `body` with the distance of every element from the first, in elements, in row-major order.
   package func forEachElementOffset(_ body: (Int) -> Void) {
     guard !shape.contains(0) else { return }

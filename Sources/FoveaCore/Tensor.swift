@@ -56,6 +56,13 @@ public struct Tensor: Sendable {
     self.init(storage: TensorStorage(byteCount: byteCount), elementType: elementType, shape: shape)
   }
 
+  /// New row-major storage with whatever it holds: for results of which every element is written.
+  package init(uninitialized shape: [Int], elementType: ElementType = .float32) {
+    let byteCount = shape.reduce(elementType.byteCount, *)
+    self.init(
+      storage: TensorStorage(uninitializedByteCount: byteCount), elementType: elementType, shape: shape)
+  }
+
   /// The strides of a contiguous tensor whose last axis varies fastest.
   public static func rowMajorStrides(of shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)

@@ -34,11 +34,10 @@ extension TextGenerator {
     }
   }
 
-  /// A folder without any tokenizer file serves prompts of token ids; a broken tokenizer is an error.
+  /// A folder without a tokenizer that is supported serves prompts of token ids; a broken tokenizer is an error.
   package static func tokenizerIfPresent(folder: String) throws -> (any Tokenizer)? {
-    let files = ["tokenizer.model", "tokenizer.json"].map { folder + "/" + $0 }
     // Only absence counts: a file that cannot be read is the tokenizer's to report.
-    let areAbsent = files.allSatisfy { access($0, F_OK) != 0 && errno == ENOENT }
-    return areAbsent ? nil : try loadTokenizer(folder: folder)
+    let isAbsent = access(folder + "/tokenizer.model", F_OK) != 0 && errno == ENOENT
+    return isAbsent ? nil : try loadTokenizer(folder: folder)
   }
 }

@@ -75,7 +75,7 @@ public final class DecoderModel: Sendable {
       case .last: min(1, tokens.count)
       case .all: tokens.count
       }
-    let result = Tensor(zeros: [rowCount, configuration.vocabularySize])
+    let result = Tensor(uninitialized: [rowCount, configuration.vocabularySize])
     stream.run {
       cache.reserve(tokens.count)
       for first in stride(from: 0, to: tokens.count, by: Self.rowsPerChunk) {

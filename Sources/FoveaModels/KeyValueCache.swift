@@ -45,7 +45,7 @@ public final class KeyValueCache {
     let rowByteCount = headDimension * elementType.byteCount
     let oldCapacity = capacity
     func grow(_ old: TensorStorage?) -> TensorStorage {
-      let new = TensorStorage(byteCount: keyValueHeadCount * newCapacity * rowByteCount)
+      let new = TensorStorage(uninitializedByteCount: keyValueHeadCount * newCapacity * rowByteCount)
       guard let old else { return new }
       for head in 0..<keyValueHeadCount {
         (new.baseAddress + head * newCapacity * rowByteCount).copyMemory(

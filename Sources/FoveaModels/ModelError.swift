@@ -1,49 +1,59 @@
 public import FoveaCore
 
-/// A model's configuration that cannot be used, or a request that the model cannot fulfil.
+/// What is wrong with a model's configuration, or with what a model was asked to evaluate.
 public struct ModelError: FoveaError, Equatable {
-  /// What is wrong.
+  /// What kind of fault this is.
   public enum Kind: Sendable, Equatable {
-    /// A file does not exist or cannot be read.
-    case unreadableFile
-    /// A file is no JSON object, or a value is missing, of the wrong type or out of range.
-    case invalidConfiguration
-    /// The model's family is not known.
-    case unknownFamily
-    /// The family is known, but not with this feature.
+    /// A file or folder is absent or cannot be read.
+    case missingFile
+    /// A file is not JSON, or not an object.
+    case malformedFile
+    /// A setting is absent, or has a value of the wrong type or out of its range.
+    case invalidSetting
+    /// The model is of a type that Fovea does not know.
+    case unknownModelType
+    /// The model's type is known, but it has a feature that Fovea lacks.
     case unsupportedFeature
-    /// A token id is not in the vocabulary.
+    /// A token is not in the vocabulary.
     case tokenOutOfRange
-    /// More tokens than the context holds.
+    /// A text is longer than the context.
     case contextOverflow
   }
 
-  /// What is wrong.
+  /// What kind of fault this is.
   public let kind: Kind
-  /// The file, key or number, what was found and what was expected.
+  /// The file at fault, if it is one.
+  public let file: String?
+  /// The culprit and what was expected of it, without the file.
   public let message: String
 
-  /// What kind of fault it is.
+  /// An error about `file`, or about what the caller asked for.
+  public init(_ kind: Kind, file: String? = nil, _ message: String) {
+    self.kind = kind
+    self.file = file
+    self.message = message
+  }
+
+  /// One line with the file and the culprit.
+  public var description: String {
+    guard let file else { return message }
+    return "\(printable(file, limit: 4096)): \(message)"
+  }
+
+  /// `missingInput` for files that cannot be read, `usage` for the caller's tokens, otherwise `badData`.
   public var category: FaultCategory {
     switch kind {
-    case .unreadableFile: .missingInput
-    case .invalidConfiguration, .unknownFamily, .unsupportedFeature: .badData
+    case .missingFile: .missingInput
+    case .malformedFile, .invalidSetting, .unknownModelType, .unsupportedFeature: .badData
     case .tokenOutOfRange, .contextOverflow: .usage
     }
   }
 
-  /// One line that names the culprit.
-  public var description: String { message }
-}
-
-extension ModelError {
   static func tokenOutOfRange(_ token: Int, vocabularySize: Int) -> ModelError {
-    ModelError(
-      kind: .tokenOutOfRange, message: "token \(token) is not in the model's vocabulary of \(vocabularySize) tokens")
+    ModelError(.tokenOutOfRange, "token \(token) is not in the vocabulary of \(vocabularySize)")
   }
 
   static func contextOverflow(length: Int, contextLength: Int) -> ModelError {
-    ModelError(
-      kind: .contextOverflow, message: "\(length) tokens do not fit the model's context of \(contextLength)")
+    ModelError(.contextOverflow, "\(length) tokens are more than the context of \(contextLength)")
   }
 }

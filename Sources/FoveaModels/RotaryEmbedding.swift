@@ -6,103 +6,124 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The natural logarithm, for files that need nothing else of the C library.
-func logarithm(_ x: Double) -> Double { log(x) }
-
-/// Rotary position embeddings (RoFormer, arXiv 2104.09864) in the half-split layout: element i turns with i + n/2.
+/// The cosines and sines by which a position turns queries and keys, as transformers computes them in float32.
 ///
-/// Computed as transformers does: inverse frequencies, angles, cosines and sines each rounded to float32.
+/// Pair i of position p turns by the angle p · f(i), f(i) = base^(−2i/d) before scaling, where d is the rotary
+/// dimension. Inverse frequencies, angles, cosines and sines are each rounded to float32; the functions are evaluated in
+/// float64 first, so that the results do not depend on the C library.
 ///
-/// Dynamic scaling takes, at position p, the frequencies of a sequence of p + 1 tokens, so that the result does not
-/// depend on how a text is cut into calls. transformers does the same when it decodes token by token; where it
-/// evaluates a whole text longer than the original context at once, it takes those of the whole length for every token.
-package struct RotaryEmbedding: Sendable {
-  /// Pairs of elements that are rotated; the rest of the head passes unchanged.
-  package let pairCount: Int
+/// With `dynamic` scaling the frequencies of position p are those of a text of p + 1 tokens, as when transformers
+/// generates token by token, so that results do not depend on how a prompt is cut. Transformers differs for a prompt
+/// longer than the original context given in one call: it turns all its positions by the frequencies of its end.
+public struct RotaryEmbedding: Sendable {
+  /// The number of values of a head that are turned, from the first on.
+  public let rotaryDimension: Int
+  /// f(i), up to the original context for `dynamic`.
+  let inverseFrequencies: [Float]
   /// What cosines and sines are multiplied by.
-  package let attentionFactor: Float
-  /// Radians a position, one a pair; those of the original context for dynamic scaling.
-  package let inverseFrequencies: [Float]
-  private let rotaryDimension: Int
+  let attentionFactor: Float
   private let configuration: RotaryConfiguration
 
-  package init(_ configuration: RotaryConfiguration, headDimension: Int, contextLength: Int) {
+  /// The number of pairs that are turned: half the rotary dimension.
+  public var pairCount: Int { inverseFrequencies.count }
+
+  /// Prepares the frequencies.
+  ///
+  /// - Parameters:
+  ///   - configuration: as a ``ModelConfiguration`` holds it.
+  ///   - headDimension: the width of a head; the part that is turned must be even.
+  ///   - contextLength: the most positions asked for; they are checked against it in debug builds.
+  public init(_ configuration: RotaryConfiguration, headDimension: Int, contextLength: Int) {
+    let dimension = configuration.rotaryDimension(headDimension: headDimension)
+    precondition(
+      dimension > 0 && dimension % 2 == 0, "\(dimension) values of a head cannot be turned in pairs")
     self.configuration = configuration
-    rotaryDimension = Int(Double(headDimension) * configuration.partialFactor)
-    pairCount = rotaryDimension / 2
-    let base = configuration.base
-    let plain = Self.frequencies(base: base, rotaryDimension: rotaryDimension)
-    var attentionFactor = 1.0
+    self.contextLength = contextLength
+    rotaryDimension = dimension
+    let base = Self.inverseFrequencies(base: Float(configuration.rotaryBase), dimension: dimension)
     switch configuration.scaling {
-    case .standard, .dynamic: inverseFrequencies = plain
-    case .linear(let factor): inverseFrequencies = plain.map { $0 / Float(factor) }
-    case .llama3(let factor, let low, let high, let original):
-      inverseFrequencies = plain.map {
-        Self.llama3($0, factor: factor, low: low, high: high, originalContextLength: Double(original))
-      }
+    case .none, .dynamic: inverseFrequencies = base
+    case .linear(let factor): inverseFrequencies = base.map { $0 / Float(factor) }
     case .yarn(let yarn):
-      inverseFrequencies = Self.yarn(yarn, plain: plain, base: base, rotaryDimension: rotaryDimension)
-      attentionFactor = yarn.attentionFactor
+      inverseFrequencies = yarn.inverseFrequencies(base: configuration.rotaryBase, dimension: dimension)
+    case .llama3(let llama3): inverseFrequencies = base.map(llama3.scaled)
     }
-    self.attentionFactor = Float(attentionFactor)
+    attentionFactor = if case .yarn(let yarn) = configuration.scaling { Float(yarn.attentionFactor) } else { 1 }
   }
 
-  /// Writes ``pairCount`` cosines and as many sines of the angles at `position`, times the attention factor.
-  package func fill(position: Int, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>) {
-    let frequencies = self.frequencies(atLength: position + 1)
-    for pair in 0..<pairCount {
-      let angle = Double(Float(position) * frequencies[pair])
+  private let contextLength: Int
+
+  /// Writes ``pairCount`` cosines and as many sines for `position`.
+  public func fill(position: Int, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>) {
+    assert(position >= 0 && position < contextLength, "position \(position) of a context of \(contextLength)")
+    let frequencies = inverseFrequencies(position: position)
+    for (pair, frequency) in frequencies.enumerated() {
+      let angle = Double(Float(position) * frequency)
+      // The caller gives room for `pairCount` values in each.
       cosine[pair] = Float(cos(angle)) * attentionFactor
       sine[pair] = Float(sin(angle)) * attentionFactor
     }
   }
 
-  /// The inverse frequencies for a sequence of `length` tokens; only dynamic scaling makes them depend on it.
-  package func frequencies(atLength length: Int) -> [Float] {
-    guard case .dynamic(let factor, let original) = configuration.scaling, length > original else {
+  /// The frequencies that `position` turns by.
+  func inverseFrequencies(position: Int) -> [Float] {
+    guard case .dynamic(let factor, let original) = configuration.scaling, position >= original else {
       return inverseFrequencies
     }
-    let growth = factor * Double(length) / Double(original) - (factor - 1)
+    // Transformers has the length as an integer tensor, hence float32 from here on.
+    let stretch = Float(factor) * Float(position + 1) / Float(original) - Float(factor - 1)
     let exponent = Double(rotaryDimension) / Double(rotaryDimension - 2)
-    return Self.frequencies(base: configuration.base * pow(growth, exponent), rotaryDimension: rotaryDimension)
+    let base = Float(configuration.rotaryBase) * Float(pow(Double(stretch), exponent))
+    return Self.inverseFrequencies(base: base, dimension: rotaryDimension)
   }
 
-  private static func frequencies(base: Double, rotaryDimension: Int) -> [Float] {
-    (0..<rotaryDimension / 2).map { pair in
-      Float(1 / pow(base, Double(Float(2 * pair) / Float(rotaryDimension))))
+  /// base^(−2i/d), with the power and its inverse each rounded to float32.
+  fileprivate static func inverseFrequencies(base: Float, dimension: Int) -> [Float] {
+    wavelengths(base: base, dimension: dimension).map { 1 / $0 }
+  }
+
+  /// base^(2i/d): the wavelengths over 2π.
+  fileprivate static func wavelengths(base: Float, dimension: Int) -> [Float] {
+    stride(from: 0, to: dimension, by: 2).map { index in
+      Float(pow(Double(base), Double(Float(index) / Float(dimension))))
     }
   }
+}
 
-  private static func llama3(
-    _ frequency: Float, factor: Double, low: Double, high: Double, originalContextLength: Double
-  ) -> Float {
-    let wavelength = 2 * Double.pi / Double(frequency)
-    if wavelength < originalContextLength / high { return frequency }
-    if wavelength > originalContextLength / low { return Float(Double(frequency) / factor) }
-    let smooth = (originalContextLength / wavelength - low) / (high - low)
-    return Float((1 - smooth) * Double(frequency) / factor + smooth * Double(frequency))
+extension RotaryConfiguration.Llama3Scaling {
+  /// `frequency` where its wavelength is short, divided by the factor where it is long, and between by a ramp.
+  fileprivate func scaled(_ frequency: Float) -> Float {
+    let original = Double(originalContextLength)
+    let wavelength = Float(2 * Double.pi) / frequency
+    if wavelength < Float(original / highFrequencyFactor) { return frequency }
+    if wavelength > Float(original / lowFrequencyFactor) { return frequency / Float(factor) }
+    let smooth =
+      (Float(original) / wavelength - Float(lowFrequencyFactor)) / Float(highFrequencyFactor - lowFrequencyFactor)
+    return (1 - smooth) * frequency / Float(factor) + smooth * frequency
   }
+}
 
-  private static func yarn(
-    _ yarn: RotaryConfiguration.YarnScaling, plain: [Float], base: Double, rotaryDimension: Int
-  ) -> [Float] {
-    /// The dimension whose angle turns `rotations` times over the original context.
-    func dimension(_ rotations: Double) -> Double {
-      Double(rotaryDimension) * log(Double(yarn.originalContextLength) / (rotations * 2 * Double.pi)) / (2 * log(base))
+extension RotaryConfiguration.YarnScaling {
+  fileprivate func inverseFrequencies(base: Double, dimension: Int) -> [Float] {
+    // The pair that makes `rotations` turns over the original context.
+    func pair(rotations: Double) -> Double {
+      Double(dimension) * log(Double(originalContextLength) / (rotations * 2 * Double.pi)) / (2 * log(base))
     }
-    var low = dimension(yarn.betaFast)
-    var high = dimension(yarn.betaSlow)
-    if yarn.truncates {
+    var low = pair(rotations: betaFast)
+    var high = pair(rotations: betaSlow)
+    if truncates {
       low = low.rounded(.down)
       high = high.rounded(.up)
     }
     low = max(low, 0)
-    high = min(high, Double(rotaryDimension - 1))
-    // Equal bounds would divide by zero.
+    high = min(high, Double(dimension - 1))
+    // A ramp of no length would divide by zero.
     if low == high { high += 0.001 }
-    return plain.enumerated().map { pair, frequency in
-      let ramp = min(max((Double(pair) - low) / (high - low), 0), 1)
-      return Float(Double(frequency) / yarn.factor * ramp + Double(frequency) * (1 - ramp))
+
+    return RotaryEmbedding.wavelengths(base: Float(base), dimension: dimension).enumerated().map { index, wavelength in
+      let ramp = min(max((Float(index) - Float(low)) / Float(high - low), 0), 1)
+      let kept = 1 - ramp
+      return 1 / (Float(factor) * wavelength) * (1 - kept) + 1 / wavelength * kept
     }
   }
 }

@@ -18,7 +18,7 @@ final class Workspace: @unchecked Sendable {
   /// Makes every buffer hold at least `rowCount` rows.
   func reserve(_ rowCount: Int) {
     guard rowCount > rowCapacity else { return }
-    storages = sizes.map { TensorStorage(byteCount: rowCount * $0.width * $0.type.byteCount) }
+    storages = sizes.map { TensorStorage(uninitializedByteCount: rowCount * $0.width * $0.type.byteCount) }
     buffers = zip(sizes, storages).map { size, storage in
       ActivationRows(base: storage.baseAddress, type: size.type, stride: size.width, count: rowCount)
     }

@@ -1,131 +1,108 @@
 public import FoveaCore
 
-#if canImport(FoundationEssentials)
-internal import FoundationEssentials
-#else
-internal import Foundation
-#endif
-
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#else
-internal import Darwin
-#endif
-
-/// The weights of a model folder: one safetensors file, or several that an index names.
+/// The weights of a folder in Hugging Face layout: one safetensors file, or shards with an index.
 public struct Checkpoint: Sendable {
-  /// The folder that was opened.
+  /// The path of the folder, as it was given.
   public let folder: String
-  /// The names of all tensors, sorted.
-  public let names: [String]
-  private let files: [SafetensorsFile]
+  /// The one file, or the shards in the order of their names.
+  public let files: [SafetensorsFile]
+  /// Which of `files` has a tensor.
   private let fileIndices: [String: Int]
 
-  /// model.safetensors.index.json.
-  private struct Index: Decodable {
-    let weightMap: [String: String]
+  /// The name of the file of a checkpoint in one piece.
+  public static let singleFileName = "model.safetensors"
+  /// The name of the index of a checkpoint in shards.
+  public static let indexFileName = "model.safetensors.index.json"
 
-    enum CodingKeys: String, CodingKey {
-      case weightMap = "weight_map"
+  /// Opens `model.safetensors`, or if there is none, the shards that `model.safetensors.index.json` lists.
+  ///
+  /// A shard's tensors that the index does not list are there nonetheless, as they are for transformers.
+  ///
+  /// - Throws: ``SafetensorsError`` if a file is missing or breaks its rules, a tensor is listed in the index but absent
+  ///   from its shard, or a tensor is in two shards.
+  public static func open(folder: String) throws(SafetensorsError) -> Checkpoint {
+    do {
+      return try Checkpoint(folder: folder, files: [SafetensorsFile.open(folder + "/" + singleFileName)])
+    } catch {
+      guard error.kind == .missingFile else { throw error }
+      return try openShards(folder: folder)
     }
   }
 
-  /// Opens the weights of a folder in Hugging Face layout.
-  ///
-  /// - Throws: ``SafetensorsError`` if there are none, a shard is missing or broken, or the index does not fit them.
-  public static func open(folder: String) throws(SafetensorsError) -> Checkpoint {
-    let indexPath = folder + "/model.safetensors.index.json"
-    let singlePath = folder + "/model.safetensors"
-    if access(indexPath, F_OK) == 0 { return try Checkpoint(folder: folder, indexPath: indexPath) }
-    guard access(singlePath, F_OK) == 0 else {
-      throw SafetensorsError(
-        kind: .unreadable, path: folder, message: "neither model.safetensors nor model.safetensors.index.json is there")
+  private static func openShards(folder: String) throws(SafetensorsError) -> Checkpoint {
+    let indexPath = folder + "/" + indexFileName
+    let bytes: [UInt8]
+    do throws(FileReadingError) {
+      bytes = try readFile(indexPath, byteCountLimit: CheckpointIndex.byteCountLimit)
+    } catch {
+      if error.isMissing {
+        throw SafetensorsError(.missingFile, file: folder, "has neither \(singleFileName) nor \(indexFileName)")
+      }
+      throw SafetensorsError(error, file: indexPath)
     }
-    return try Checkpoint(folder: folder, files: [SafetensorsFile(path: singlePath)])
+    let index = try CheckpointIndex(parsing: bytes, file: indexPath)
+    var files: [SafetensorsFile] = []
+    for shard in index.shardNames { files.append(try SafetensorsFile.open(folder + "/" + shard)) }
+    let checkpoint = try Checkpoint(folder: folder, files: files)
+    for (name, shard) in index.shardsByTensor.sorted(by: { $0.key < $1.key }) {
+      guard let fileIndex = checkpoint.fileIndices[name], index.shardNames[fileIndex] == shard else {
+        throw SafetensorsError(
+          .malformedIndex, file: indexPath, tensor: name,
+          "is listed in shard '\(printable(shard))', which has no such tensor")
+      }
+    }
+    return checkpoint
   }
 
   private init(folder: String, files: [SafetensorsFile]) throws(SafetensorsError) {
+    self.folder = folder
+    self.files = files
     var fileIndices: [String: Int] = [:]
     for (index, file) in files.enumerated() {
       for name in file.names {
         if let other = fileIndices.updateValue(index, forKey: name) {
           throw SafetensorsError(
-            kind: .duplicateName, path: file.path, message: "tensor '\(name)' is also in \(files[other].path)")
+            .malformedIndex, file: file.path, tensor: name, "is in \(printable(files[other].path)) too")
         }
       }
     }
-    self.folder = folder
-    self.files = files
     self.fileIndices = fileIndices
-    names = fileIndices.keys.sorted()
   }
 
-  private init(folder: String, indexPath: String) throws(SafetensorsError) {
-    let mapping = try mapFile(indexPath)
-    let weightMap: [String: String]
-    do {
-      let data = Data(bytes: mapping.baseAddress, count: mapping.byteCount)
-      weightMap = try JSONDecoder().decode(Index.self, from: data).weightMap
-    } catch {
-      throw SafetensorsError(
-        kind: .index, path: indexPath, message: "expected a JSON object with 'weight_map', tensor names to file names")
-    }
-    var files: [SafetensorsFile] = []
-    for shard in Set(weightMap.values).sorted() {
-      // A shard lies in the folder itself: a path would read files that the folder's owner did not mean.
-      guard !shard.contains("/"), !shard.contains("\\"), !shard.contains("\0"), shard.hasSuffix(".safetensors") else {
-        throw SafetensorsError(
-          kind: .index, path: indexPath, message: "'\(shard)' is no name of a safetensors file in the same folder")
-      }
-      files.append(try SafetensorsFile(path: folder + "/" + shard))
-    }
-    try self.init(folder: folder, files: files)
-    for (name, shard) in weightMap.sorted(by: { $0.key < $1.key }) {
-      guard let index = fileIndices[name], files[index].path == folder + "/" + shard else {
-        throw SafetensorsError(
-          kind: .index, path: indexPath, message: "tensor '\(name)' is not in \(shard), where the index has it")
-      }
-    }
+  /// The names of the tensors, file by file, in the order of their bytes.
+  public var names: [String] { files.flatMap(\.names) }
+
+  /// The size of all tensors in bytes.
+  public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+
+  /// The size of all tensors in bytes, by element type.
+  public var byteCounts: [ElementType: Int] {
+    files.reduce(into: [:]) { $0.merge($1.byteCounts, uniquingKeysWith: +) }
   }
 
-  /// Whether there is a tensor of that name.
+  /// Whether there is a tensor of this name.
   public func contains(_ name: String) -> Bool { fileIndices[name] != nil }
 
-  /// A tensor as a view of its mapped file.
+  /// The tensor called `name`: a read-only view of a mapped file; see ``SafetensorsFile/tensor(_:)``.
   ///
-  /// - Throws: ``SafetensorsError`` if there is none of that name.
+  /// - Throws: ``SafetensorsError`` of kind `missingTensor` if there is none.
   public func tensor(_ name: String) throws(SafetensorsError) -> Tensor {
-    guard let index = fileIndices[name] else {
-      throw SafetensorsError(kind: .missingTensor, path: folder, message: "there is no tensor '\(name)'")
-    }
-    return try files[index].tensor(name)
+    try file(of: name).tensor(name)
   }
 
-  /// A tensor of an expected shape and one of several types.
+  /// The tensor called `name`, which must have `shape` and one of `elementTypes`.
   ///
-  /// - Throws: ``SafetensorsError`` naming the tensor, what was expected and what was found.
+  /// - Throws: ``SafetensorsError`` naming the tensor with what was expected and found.
   public func tensor(
     _ name: String, shape: [Int], elementTypes: [ElementType]
   ) throws(SafetensorsError) -> Tensor {
-    let tensor = try tensor(name)
-    let path = fileIndices[name].map { files[$0].path } ?? folder
-    guard tensor.shape == shape else {
-      throw SafetensorsError(
-        kind: .shape, path: path, message: "tensor '\(name)' has shape \(tensor.shape), expected \(shape)")
-    }
-    guard elementTypes.contains(tensor.elementType) else {
-      let expected = elementTypes.map(\.rawValue).joined(separator: ", ")
-      throw SafetensorsError(
-        kind: .elementType, path: path,
-        message: "tensor '\(name)' is of type \(tensor.elementType), expected one of \(expected)")
-    }
-    return tensor
+    try file(of: name).tensor(name, shape: shape, elementTypes: elementTypes)
   }
 
-  /// The bytes of all tensors by element type.
-  public var byteCounts: [ElementType: Int] {
-    files.reduce(into: [:]) { $0.merge($1.byteCounts, uniquingKeysWith: +) }
+  private func file(of name: String) throws(SafetensorsError) -> SafetensorsFile {
+    guard let index = fileIndices[name] else {
+      throw SafetensorsError(.missingTensor, file: folder, tensor: name, "is not in the checkpoint")
+    }
+    return files[index]
   }
 }

@@ -1,148 +1,124 @@
-package import FoveaCore
+internal import FoveaCore
 
-/// What the header of a safetensors file says, checked against every rule of the format.
-package struct SafetensorsHeader: Sendable {
-  /// One tensor's type, shape and place in the data section.
-  package struct Entry: Sendable, Equatable {
-    package let elementType: ElementType
-    package let shape: [Int]
-    package let bytes: Range<Int>
+/// The parsed and checked header of a safetensors file.
+///
+/// The file is the header's length (8 bytes, little-endian), the header (JSON, padded with spaces), and the tensors'
+/// bytes one after another. See <https://huggingface.co/docs/safetensors> for the format.
+struct SafetensorsHeader: Sendable {
+  /// Where one tensor lies.
+  struct Entry: Sendable {
+    let name: String
+    let elementType: ElementType
+    let shape: [Int]
+    /// The tensor's bytes, counted from the end of the header.
+    let byteRange: Range<Int>
+    /// Where the tensor's name stands in the file, for errors.
+    let byteOffset: Int
   }
 
-  /// The largest header that the reference implementation reads.
-  package static let maximumByteCount = 100_000_000
+  /// The tensors in the order of their bytes.
+  private(set) var entries: [Entry] = []
+  /// What `__metadata__` holds.
+  private(set) var metadata: [String: String] = [:]
 
-  package private(set) var metadata: [String: String] = [:]
-  package private(set) var entries: [String: Entry] = [:]
-  /// The names in the order of their data.
-  package private(set) var names: [String] = []
+  /// The size of the length field.
+  static let lengthByteCount = 8
+  /// The format's limit; it keeps a hostile length from exhausting the memory.
+  static let byteCountLimit = 100_000_000
 
-  /// Reads the header of a file whose data section holds `dataByteCount` bytes. `path` is for errors only.
-  package init(_ bytes: UnsafeRawBufferPointer, dataByteCount: Int, path: String) throws(SafetensorsError) {
-    var scanner = HeaderScanner(bytes)
-    do throws(HeaderScanner.Fault) {
-      var hasMetadata = false
-      guard scanner.peek() == 0x7B, scanner.offset == 0 else { throw scanner.fault("expected '{'") }
-      try scanner.object { (name, scanner) throws(HeaderScanner.Fault) in
-        if name == "__metadata__" {
-          guard !hasMetadata else { throw scanner.fault("the name '__metadata__' occurs twice") }
-          hasMetadata = true
-          try readMetadata(&scanner)
-          return
-        }
-        guard entries[name] == nil else { throw scanner.fault("the tensor name '\(name)' occurs twice") }
-        entries[name] = try Self.readEntry(name, &scanner)
-      }
-      try scanner.end()
-    } catch {
-      let kind: SafetensorsError.Kind =
-        error.message.hasSuffix("twice")
-        ? .duplicateName : error.message.contains("element type") ? .elementType : .header
+  /// The length of the header that the first bytes of a file announce.
+  static func byteCount(prefix: [UInt8], fileByteCount: Int, file: String) throws(SafetensorsError) -> Int {
+    guard prefix.count >= lengthByteCount, fileByteCount >= lengthByteCount else {
       throw SafetensorsError(
-        kind: kind, path: path, message: "header: \(error.message) at byte \(8 + error.offset)")
+        .malformedHeader, file: file, "has \(fileByteCount) bytes, too few for a safetensors header")
     }
-    try checkOffsets(dataByteCount: dataByteCount, path: path)
+    let length = prefix[..<lengthByteCount].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= UInt64(byteCountLimit) else {
+      throw SafetensorsError(
+        .malformedHeader, file: file, byteOffset: 0,
+        "announces a header of \(length) bytes, more than the limit of \(byteCountLimit)")
+    }
+    guard Int(length) <= fileByteCount - lengthByteCount else {
+      throw SafetensorsError(
+        .malformedHeader, file: file, byteOffset: 0,
+        "announces a header of \(length) bytes, but has only \(fileByteCount - lengthByteCount) after the length")
+    }
+    return Int(length)
   }
 
-  private mutating func readMetadata(_ scanner: inout HeaderScanner) throws(HeaderScanner.Fault) {
-    var metadata: [String: String] = [:]
-    try scanner.object { (key, scanner) throws(HeaderScanner.Fault) in
-      guard metadata[key] == nil else { throw scanner.fault("the metadata key '\(key)' occurs twice") }
-      guard scanner.peek() == 0x22 else { throw scanner.fault("the metadata value of '\(key)' is no string") }
-      metadata[key] = try scanner.string()
+  /// Parses the header's JSON and checks it against the size of the data behind it.
+  init(parsing json: [UInt8], dataByteCount: Int, file: String) throws(SafetensorsError) {
+    let tensors: ParsedHeader
+    do throws(JSONError) {
+      tensors = try ParsedHeader(json)
+    } catch {
+      throw SafetensorsError(
+        .malformedHeader, file: file, byteOffset: Self.lengthByteCount + error.byteOffset, error.message)
     }
-    self.metadata = metadata
+    metadata = tensors.metadata
+    entries.reserveCapacity(tensors.tensors.count)
+    for tensor in tensors.tensors { entries.append(try Self.entry(tensor, file: file)) }
+    // Empty tensors come before the tensor that starts at the same byte, whose end is later.
+    entries.sort { left, right in
+      let (left, right) = (left.byteRange, right.byteRange)
+      return (left.lowerBound, left.upperBound) < (right.lowerBound, right.upperBound)
+    }
+    try checkLayout(dataByteCount: dataByteCount, file: file)
   }
 
-  private static func readEntry(
-    _ name: String, _ scanner: inout HeaderScanner
-  ) throws(HeaderScanner.Fault) -> Entry {
-    var elementType: ElementType?
-    var shape: [Int]?
-    var offsets: [Int]?
-    try scanner.object { (key, scanner) throws(HeaderScanner.Fault) in
-      switch key {
-      case "dtype":
-        guard elementType == nil else { throw scanner.fault("'dtype' of tensor '\(name)' occurs twice") }
-        let typeName = try scanner.string()
-        elementType = ElementType(safetensorsName: typeName)
-        if elementType == nil { throw scanner.fault("tensor '\(name)' has the unknown element type '\(typeName)'") }
-      case "shape":
-        guard shape == nil else { throw scanner.fault("'shape' of tensor '\(name)' occurs twice") }
-        shape = try scanner.wholeNumbers()
-      case "data_offsets":
-        guard offsets == nil else { throw scanner.fault("'data_offsets' of tensor '\(name)' occurs twice") }
-        offsets = try scanner.wholeNumbers()
-      default: throw scanner.fault("tensor '\(name)' has the unknown member '\(key)'")
-      }
+  private static func entry(_ tensor: ParsedHeader.Tensor, file: String) throws(SafetensorsError) -> Entry {
+    func failure(_ kind: SafetensorsError.Kind, _ message: String) -> SafetensorsError {
+      SafetensorsError(
+        kind, file: file, tensor: tensor.name, byteOffset: lengthByteCount + tensor.byteOffset, message)
     }
-    guard let elementType, let shape, let offsets, offsets.count == 2, offsets[0] <= offsets[1] else {
-      throw scanner.fault("tensor '\(name)' needs 'dtype', 'shape' and two ascending 'data_offsets'")
+    guard let elementType = ElementType(safetensorsName: tensor.elementTypeName) else {
+      let known = ElementType.allCases.map(\.safetensorsName).joined(separator: ", ")
+      throw failure(
+        .unsupportedElementType, "has dtype '\(printable(tensor.elementTypeName))'; Fovea reads \(known)")
     }
-    return Entry(elementType: elementType, shape: shape, bytes: offsets[0]..<offsets[1])
+    // The product leaves out zeros: strides are products of some dimensions and must not overflow either.
+    var nonZeroByteCount = elementType.byteCount
+    for size in tensor.shape where size != 0 {
+      let (product, overflows) = nonZeroByteCount.multipliedReportingOverflow(by: size)
+      guard !overflows else { throw failure(.invalidLayout, "has a shape too large to count, \(tensor.shape)") }
+      nonZeroByteCount = product
+    }
+    let byteCount = tensor.shape.contains(0) ? 0 : nonZeroByteCount
+    guard tensor.begin <= tensor.end else {
+      throw failure(.invalidLayout, "has data_offsets [\(tensor.begin), \(tensor.end)] that run backwards")
+    }
+    guard tensor.end - tensor.begin == byteCount else {
+      throw failure(
+        .invalidLayout,
+        "has shape \(tensor.shape) of \(elementType), \(byteCount) bytes, but its data_offsets "
+          + "[\(tensor.begin), \(tensor.end)] hold \(tensor.end - tensor.begin)")
+    }
+    return Entry(
+      name: tensor.name, elementType: elementType, shape: tensor.shape, byteRange: tensor.begin..<tensor.end,
+      byteOffset: lengthByteCount + tensor.byteOffset)
   }
 
-  /// Checks that the tensors fill the data section without holes or overlaps, each as long as its shape asks for.
-  private mutating func checkOffsets(dataByteCount: Int, path: String) throws(SafetensorsError) {
-    func offsetError(_ message: String) -> SafetensorsError {
-      SafetensorsError(kind: .offsets, path: path, message: message)
-    }
-    // Empty tensors share their offset with a neighbour: they come first, then names decide.
-    let sorted = entries.sorted {
-      ($0.value.bytes.lowerBound, $0.value.bytes.upperBound, $0.key)
-        < ($1.value.bytes.lowerBound, $1.value.bytes.upperBound, $1.key)
-    }
+  /// The tensors must tile the data: no holes, no overlaps, nothing after the last.
+  private func checkLayout(dataByteCount: Int, file: String) throws(SafetensorsError) {
     var end = 0
-    for (name, entry) in sorted {
-      var byteCount = entry.elementType.byteCount
-      for size in entry.shape {
-        let (product, overflows) = byteCount.multipliedReportingOverflow(by: size)
-        guard !overflows else { throw offsetError("tensor '\(name)' of shape \(entry.shape) is too large") }
-        byteCount = product
+    for entry in entries {
+      let begin = entry.byteRange.lowerBound
+      guard begin == end else {
+        let fault = begin < end ? "overlaps the tensor before it" : "leaves a hole after the tensor before it"
+        throw SafetensorsError(
+          .invalidLayout, file: file, tensor: entry.name, byteOffset: entry.byteOffset,
+          "starts at byte \(begin) of the data and \(fault), which ends at byte \(end)")
       }
-      guard byteCount == entry.bytes.count else {
-        throw offsetError(
-          "tensor '\(name)' of shape \(entry.shape) and type \(entry.elementType) takes \(byteCount) bytes, its offsets "
-            + "\(entry.bytes.lowerBound) to \(entry.bytes.upperBound) hold \(entry.bytes.count)")
+      end = entry.byteRange.upperBound
+      guard end <= dataByteCount else {
+        throw SafetensorsError(
+          .invalidLayout, file: file, tensor: entry.name, byteOffset: entry.byteOffset,
+          "ends at byte \(end) of the data, but the file has only \(dataByteCount): it is cut short")
       }
-      guard entry.bytes.lowerBound == end else {
-        let what = entry.bytes.lowerBound < end ? "overlaps the tensor before it" : "leaves a hole before it"
-        throw offsetError("tensor '\(name)' begins at offset \(entry.bytes.lowerBound), not \(end): it \(what)")
-      }
-      end = entry.bytes.upperBound
     }
     guard end == dataByteCount else {
       throw SafetensorsError(
-        kind: .length, path: path,
-        message: "the tensors take \(end) bytes, the file holds \(dataByteCount) after its header")
-    }
-    names = sorted.map(\.key)
-  }
-}
-
-extension ElementType {
-  /// The type that safetensors calls `name`; nil for one that is not supported.
-  init?(safetensorsName name: String) {
-    guard let type = Self.allCases.first(where: { $0.safetensorsName == name }) else { return nil }
-    self = type
-  }
-
-  /// What safetensors calls this type.
-  var safetensorsName: String {
-    switch self {
-    case .bool: "BOOL"
-    case .uint8: "U8"
-    case .int8: "I8"
-    case .uint16: "U16"
-    case .int16: "I16"
-    case .uint32: "U32"
-    case .int32: "I32"
-    case .uint64: "U64"
-    case .int64: "I64"
-    case .float16: "F16"
-    case .bfloat16: "BF16"
-    case .float32: "F32"
-    case .float64: "F64"
+        .invalidLayout, file: file, "has \(dataByteCount - end) bytes after the end of its last tensor")
     }
   }
 }

@@ -142,6 +142,8 @@ typedef struct {
   // Conversion, round to nearest even; the two may be the same type.
   void (*convert)(const void *inputs, fovea_element input_element, void *outputs, fovea_element output_element,
                   size_t count);
+  // outputs[i] = 0 where inputs[i] is not 0, else -infinity: a Boolean mask as an additive one.
+  void (*widen_boolean)(const uint8_t *inputs, float *outputs, size_t count);
   // log(sum(exp(inputs))), accumulated in double; -infinity for count 0.
   double (*log_sum_exp)(const float *inputs, size_t count);
   // exp, within 2 units in the last place; exact 0 at -infinity. For tests and small jobs.

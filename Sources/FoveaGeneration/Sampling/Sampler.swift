@@ -84,13 +84,22 @@ public struct Sampler: Sendable {
   private static func likeliest(
     _ logits: UnsafeBufferPointer<Float>, position: Int
   ) throws(GenerationError) -> Int {
-    var best = -1
-    var maximum = -Float.infinity
-    for index in logits.indices where logits[index] > maximum {
-      maximum = logits[index]
-      best = index
+    // The highest value first, lane by lane, then its first place: several times as fast as one loop for both. A NaN
+    // is never greater, so it is passed over here; the sum of the weights finds it.
+    var lanes = SIMD16<Float>(repeating: -.infinity)
+    var index = 0
+    let bytes = UnsafeRawBufferPointer(logits)
+    while index + 16 <= logits.count {
+      // In bounds: 16 of the remaining elements.
+      let next = bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Float>.stride, as: SIMD16<Float>.self)
+      lanes.replace(with: next, where: next .> lanes)
+      index += 16
     }
-    guard best >= 0, maximum < .infinity else { throw .noUsableLogits(position: position) }
+    var maximum = lanes.max()
+    for index in index..<logits.count where logits[index] > maximum { maximum = logits[index] }
+    guard maximum > -.infinity, maximum < .infinity, let best = logits.firstIndex(of: maximum) else {
+      throw .noUsableLogits(position: position)
+    }
     return best
   }
 }

@@ -1,0 +1,143 @@
+// Compares every vector table of CFoveaKernels with the scalar reference, without Swift: for instruction sets that this
+// machine can only emulate. `run` beside it builds and starts it. Exits with 1 at the first difference.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../Sources/CFoveaKernels/tables.h"
+
+static uint64_t state = 1;
+static float next_value(void) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  float value = (float)(int64_t)(state >> 33) / 1073741824.0f - 1;
+  return state >> 58 == 0 ? value * 8 : value;
+}
+
+static void fail(const char *table, const char *what, size_t index, double expected, double got) {
+  printf("%s: %s at %zu: expected %.9g, got %.9g\n", table, what, index, expected, got);
+  exit(1);
+}
+
+static void compare(const char *table, const char *what, const float *expected, const float *got, size_t count,
+                    double tolerance) {
+  for (size_t i = 0; i < count; i++) {
+    double error = fabs((double)expected[i] - (double)got[i]);
+    if (!(error <= tolerance * (1 + fabs((double)expected[i])))) fail(table, what, i, (double)expected[i], (double)got[i]);
+  }
+}
+
+enum { ROWS = 9, COLUMNS = 11, DEPTH = 77 };
+
+static void check_linear(const fovea_kernels *table, fovea_element activation, fovea_element weight) {
+  const fovea_kernels *scalar = &fovea_kernels_scalar;
+  static float x[ROWS * DEPTH], w[COLUMNS * DEPTH], expected[ROWS * COLUMNS], got[ROWS * COLUMNS];
+  static char stored_x[sizeof x], stored_w[sizeof w];
+  for (size_t i = 0; i < ROWS * DEPTH; i++) x[i] = next_value();
+  for (size_t i = 0; i < COLUMNS * DEPTH; i++) w[i] = next_value();
+  scalar->convert(x, FOVEA_FLOAT32, stored_x, activation, ROWS * DEPTH);
+  scalar->convert(w, FOVEA_FLOAT32, stored_w, weight, COLUMNS * DEPTH);
+  for (size_t depth = 0; depth <= DEPTH; depth++) {
+    fovea_linear work = {stored_x, (ptrdiff_t)depth, stored_w, (ptrdiff_t)depth, NULL, expected, COLUMNS,
+                         ROWS,     COLUMNS,          depth,    false};
+    scalar->linear[activation][weight](&work);
+    work.outputs = got;
+    table->linear[activation][weight](&work);
+    compare(table->name, "linear", expected, got, ROWS * COLUMNS, 2e-5);
+  }
+}
+
+static void check_elementwise(const fovea_kernels *table) {
+  const fovea_kernels *scalar = &fovea_kernels_scalar;
+  static float a[100], b[100], c[100], expected[100], got[100];
+  for (size_t i = 0; i < 100; i++) a[i] = next_value(), b[i] = next_value(), c[i] = next_value();
+  for (size_t count = 1; count < 100; count++) {
+    fovea_rms_norm norm = {a, 0, b, 1e-5f, expected, 0, FOVEA_FLOAT32, 1, count};
+    scalar->rms_norm(&norm);
+    norm.outputs = got;
+    table->rms_norm(&norm);
+    compare(table->name, "rms_norm", expected, got, count, 1e-5);
+    scalar->silu_multiply(a, b, expected, FOVEA_FLOAT32, count);
+    table->silu_multiply(a, b, got, FOVEA_FLOAT32, count);
+    compare(table->name, "silu_multiply", expected, got, count, 1e-5);
+    scalar->rotate(a, b, c, count / 2, count, expected, FOVEA_FLOAT32);
+    table->rotate(a, b, c, count / 2, count, got, FOVEA_FLOAT32);
+    compare(table->name, "rotate", expected, got, count, 1e-5);
+    if (!(fabs(scalar->log_sum_exp(a, count) - table->log_sum_exp(a, count)) <= 1e-5))
+      fail(table->name, "log_sum_exp", count, scalar->log_sum_exp(a, count), table->log_sum_exp(a, count));
+    for (fovea_element element = FOVEA_FLOAT16; element <= FOVEA_BFLOAT16; element++) {
+      uint16_t narrow[2][100];
+      scalar->convert(a, FOVEA_FLOAT32, narrow[0], element, count);
+      table->convert(a, FOVEA_FLOAT32, narrow[1], element, count);
+      if (memcmp(narrow[0], narrow[1], count * 2) != 0) fail(table->name, "convert", count, 0, 0);
+      table->convert(narrow[0], element, got, FOVEA_FLOAT32, count);
+      scalar->convert(narrow[0], element, expected, FOVEA_FLOAT32, count);
+      compare(table->name, "widen", expected, got, count, 0);
+    }
+  }
+}
+
+// One block of attention; float32 tile.
+static void attend(const fovea_kernels *table, const float *q, const float *k, const float *v, size_t rows, size_t keys,
+                   size_t dimension, float *outputs) {
+  size_t padded = fovea_padded_value_dimension(dimension);
+  void *queries = aligned_alloc(64, fovea_packed_query_byte_count(FOVEA_TILE_FLOAT32, rows, dimension));
+  void *packed_keys = aligned_alloc(64, fovea_packed_key_byte_count(FOVEA_TILE_FLOAT32, dimension));
+  void *packed_values = aligned_alloc(64, fovea_packed_value_byte_count(FOVEA_TILE_FLOAT32, dimension));
+  void *scratch = aligned_alloc(64, fovea_attention_scratch_byte_count(FOVEA_TILE_FLOAT32, dimension));
+  float *maxima = malloc(rows * 4), *sums = malloc(rows * 4), *state = malloc(rows * padded * 4);
+  int32_t *begins = malloc(rows * 4), *ends = malloc(rows * 4);
+  ptrdiff_t stride = (ptrdiff_t)dimension;
+  fovea_pack pack = {q, stride, FOVEA_FLOAT32, rows, dimension, 0, queries};
+  table->pack_queries[FOVEA_TILE_FLOAT32](&pack);
+  // Two runs, of which the first ends inside a vector.
+  size_t cut = keys / 2;
+  for (int part = 0; part < 2; part++) {
+    size_t first = part == 0 ? 0 : cut, count = part == 0 ? cut : keys - cut;
+    pack = (fovea_pack){k + first * dimension, stride, FOVEA_FLOAT32, count, dimension, first, packed_keys};
+    table->pack_keys[FOVEA_TILE_FLOAT32](&pack);
+    pack = (fovea_pack){v + first * dimension, stride, FOVEA_FLOAT32, count, dimension, first, packed_values};
+    table->pack_values[FOVEA_TILE_FLOAT32](&pack);
+  }
+  for (size_t row = 0; row < rows; row++) {
+    maxima[row] = -INFINITY, sums[row] = 0, begins[row] = (int32_t)(row % 3), ends[row] = (int32_t)(keys - row % 5);
+    memset(state + row * padded, 0, padded * 4);
+  }
+  fovea_attention_block work = {queries, packed_keys, packed_values, rows,  keys,    dimension, dimension, 0.2f, 0,
+                                begins,  ends,        NULL,          maxima, sums,   state,     scratch,   false};
+  table->attention[FOVEA_TILE_FLOAT32](&work);
+  for (size_t row = 0; row < rows; row++)
+    for (size_t i = 0; i < dimension; i++) outputs[row * dimension + i] = state[row * padded + i] / sums[row];
+  free(queries), free(packed_keys), free(packed_values), free(scratch);
+  free(maxima), free(sums), free(state), free(begins), free(ends);
+}
+
+static void check_attention(const fovea_kernels *table) {
+  enum { MOST_ROWS = 31, MOST_KEYS = 256, MOST_DIMENSION = 96 };
+  static float q[MOST_ROWS * MOST_DIMENSION], k[MOST_KEYS * MOST_DIMENSION], v[MOST_KEYS * MOST_DIMENSION];
+  static float expected[MOST_ROWS * MOST_DIMENSION], got[MOST_ROWS * MOST_DIMENSION];
+  for (size_t i = 0; i < sizeof q / 4; i++) q[i] = next_value();
+  for (size_t i = 0; i < sizeof k / 4; i++) k[i] = next_value(), v[i] = next_value();
+  const size_t dimensions[] = {1, 4, 17, 32, 64, 80, 96}, key_counts[] = {7, 8, 43, 130, 256};
+  for (size_t d = 0; d < 7; d++)
+    for (size_t n = 0; n < 5; n++)
+      for (size_t rows = 1; rows <= MOST_ROWS; rows += 6) {
+        attend(&fovea_kernels_scalar, q, k, v, rows, key_counts[n], dimensions[d], expected);
+        attend(table, q, k, v, rows, key_counts[n], dimensions[d], got);
+        compare(table->name, "attention", expected, got, rows * dimensions[d], 1e-5);
+      }
+}
+
+int main(void) {
+  for (const fovea_kernels *const *table = fovea_kernels_all(); *table; table++) {
+    if (!fovea_kernels_supported(*table)) continue;
+    check_linear(*table, FOVEA_FLOAT32, FOVEA_FLOAT32);
+    check_linear(*table, FOVEA_FLOAT32, FOVEA_FLOAT16);
+    check_linear(*table, FOVEA_FLOAT32, FOVEA_BFLOAT16);
+    check_linear(*table, FOVEA_BFLOAT16, FOVEA_BFLOAT16);
+    check_elementwise(*table);
+    check_attention(*table);
+    printf("%s: agrees with the scalar reference\n", (*table)->name);
+  }
+  return 0;
+}
