@@ -31,6 +31,13 @@ import Testing
     (66, ["generate", "x", "--model", "/dev/null"], "/dev/null"),
     (66, ["generate", "--file", "/no/such/file"], "/no/such/file"),
     (66, ["inspect", "--model", "/no/such/folder"], "/no/such/folder"),
+    (64, ["bench", "attention", "--shape", "1,2,3,4"], "1,2,3,4"),
+    (64, ["bench", "attention", "--shape", "1,3,2,4,4,8"], "1,3,2,4,4,8"),
+    (64, ["bench", "attention", "--type", "float64"], "float64"),
+    (64, ["bench", "attention", "--threads", "0"], "--threads"),
+    (64, ["bench", "attention", "--repetitions", "0"], "--repetitions"),
+    (64, ["bench", "attention", "--mask", "full"], "--mask"),
+    (64, ["bench", "attention", "--scaling", "--shape", "1,1,1,1,1,8"], "--scaling"),
   ]
 
   @Test(arguments: cases)

@@ -63,25 +63,34 @@ class _Borrowed:
         self.pointer = ctypes.cast(_capsule_pointer(self.capsule, b"dltensor"), ctypes.POINTER(_Tensor))
 
 
-def attention(queries, keys, values, scale, output, *, mask=None, sinks=None, window=0, soft_cap=0.0, threads=0):
-    """Writes softmax(scale * queries * keys^T + mask) * values to `output`, all of them DLPack arrays on the CPU.
-
-    mask: None, "causal", or an array, Boolean or added to the scores. Raises ValueError with the library's text.
-    """
+def prepare(queries, keys, values, scale, output, *, mask=None, sinks=None, window=0, soft_cap=0.0, threads=0):
+    """A function without arguments that does what `attention` does: to call often what is described once."""
     borrowed = [_Borrowed(array) for array in (queries, keys, values, output)]
     options = _Options(struct_size=ctypes.sizeof(_Options), window=window, soft_cap=soft_cap, thread_count=threads)
-    kept = []
     if isinstance(mask, str):
         if mask != "causal":
             raise ValueError(f"mask is '{mask}', expected None, 'causal' or an array")
         options.mask_kind = 1
     elif mask is not None:
-        kept.append(_Borrowed(mask))
-        options.mask_kind, options.mask = 2, kept[-1].pointer
+        borrowed.append(_Borrowed(mask))
+        options.mask_kind, options.mask = 2, borrowed[-1].pointer
     if sinks is not None:
-        kept.append(_Borrowed(sinks))
-        options.sinks = kept[-1].pointer
-    q, k, v, o = (item.pointer for item in borrowed)
-    if _library.fovea_attention(q, k, v, scale, ctypes.byref(options), o, None) != 0:
-        raise ValueError(_library.fovea_last_error().decode())
-    return output
+        borrowed.append(_Borrowed(sinks))
+        options.sinks = borrowed[-1].pointer
+
+    def call():
+        q, k, v, o = (item.pointer for item in borrowed[:4])
+        if _library.fovea_attention(q, k, v, scale, ctypes.byref(options), o, None) != 0:
+            raise ValueError(_library.fovea_last_error().decode())
+        return output
+
+    return call
+
+
+def attention(queries, keys, values, scale, output, **options):
+    """Writes softmax(scale * queries * keys^T + mask) * values to `output`, all of them DLPack arrays on the CPU.
+
+    Options: mask (None, "causal", or an array, Boolean or added to the scores), sinks, window, soft_cap, threads.
+    Raises ValueError with the library's text.
+    """
+    return prepare(queries, keys, values, scale, output, **options)()

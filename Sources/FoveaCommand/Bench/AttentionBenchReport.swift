@@ -1,0 +1,99 @@
+import Fovea
+
+/// What `fovea bench attention` found.
+struct AttentionBenchReport: Encodable {
+  struct Peaks: Encodable {
+    let threads: Int
+    let float32Gflops: Double?
+    let bfloat16Gflops: Double?
+    let int8Gops: Double?
+    let memoryGbPerSecond: Double
+  }
+
+  /// One case on one number of threads. Times are in milliseconds.
+  struct Result: Encodable {
+    let shape: AttentionShape
+    let type: String
+    let mask: AttentionMaskKind
+    let threads: Int
+    let median: Double
+    let minimum: Double
+    let maximum: Double
+    let gflops: Double
+    /// `gflops` as a part of the peak for the type; nil where none was measured.
+    let peakShare: Double?
+    let gbPerSecond: Double
+    let memoryShare: Double
+  }
+
+  let operation = "attention"
+  let instructionSet: String
+  let processor = processorName()
+  let peaks: [Peaks]
+  var results: [Result] = []
+
+  init(instructionSet: String, peaks: [MachinePeaks]) {
+    self.instructionSet = instructionSet
+    self.peaks = peaks.map {
+      Peaks(
+        threads: $0.threadCount, float32Gflops: $0.float32OperationsPerSecond.map { $0 / 1e9 },
+        bfloat16Gflops: $0.bfloat16OperationsPerSecond.map { $0 / 1e9 },
+        int8Gops: $0.int8OperationsPerSecond.map { $0 / 1e9 }, memoryGbPerSecond: $0.memoryBytesPerSecond / 1e9)
+    }
+  }
+}
+
+extension AttentionBenchReport.Result {
+  init(_ attentionCase: AttentionCase, times: [Double], peaks: MachinePeaks) {
+    let sorted = times.sorted()
+    let middle = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    // float16 is widened to float32, and so is bfloat16 where the dot instruction is missing.
+    let float32Peak = peaks.float32OperationsPerSecond
+    let peak = attentionCase.elementType == .bfloat16 ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
+    self.init(
+      shape: attentionCase.shape, type: attentionCase.elementType.rawValue, mask: attentionCase.mask,
+      threads: peaks.threadCount, median: middle * 1e3, minimum: (sorted.first ?? 0) * 1e3,
+      maximum: (sorted.last ?? 0) * 1e3, gflops: attentionCase.operationCount / middle / 1e9,
+      peakShare: peak.map { attentionCase.operationCount / middle / $0 },
+      gbPerSecond: attentionCase.keyValueByteCount / middle / 1e9,
+      memoryShare: attentionCase.keyValueByteCount / middle / peaks.memoryBytesPerSecond)
+  }
+
+  /// The result for people, below ``AttentionBenchReport/heading``.
+  var tableRow: String {
+    AttentionBenchReport.row([
+      shape.description, type, mask.rawValue, String(threads), fixed(median, 3),
+      "\(fixed(minimum, 3))–\(fixed(maximum, 3))", fixed(gflops, 1), peakShare.map { percent($0) } ?? "–",
+      fixed(gbPerSecond, 1), percent(memoryShare),
+    ])
+  }
+
+  private func percent(_ share: Double) -> String { fixed(share * 100, 0) + " %" }
+}
+
+extension AttentionBenchReport {
+  /// What was measured where, the machine's limits, and the names of the columns.
+  var heading: String {
+    let threads = peaks.map { String($0.threads) }.joined(separator: " and ")
+    var text = "attention, \(instructionSet), threads: \(threads), \(processor)\n"
+    for peaks in peaks {
+      let arithmetic = [
+        ("float32", peaks.float32Gflops, "GFLOP/s"), ("bfloat16", peaks.bfloat16Gflops, "GFLOP/s"),
+        ("int8", peaks.int8Gops, "GOP/s"),
+      ].compactMap { name, value, unit in value.map { "\(name) \(fixed($0, 0)) \(unit), " } }.joined()
+      text += "limits, threads: \(peaks.threads): \(arithmetic)memory \(fixed(peaks.memoryGbPerSecond, 1)) GB/s\n"
+    }
+    let names = ["B,Nq,Nkv,Tq,Tkv,D", "type", "mask", "threads", "ms", "range", "GFLOP/s", "peak", "GB/s", "memory"]
+    return text + "\n" + AttentionBenchReport.row(names)
+  }
+
+  /// Names to the left and numbers to the right of columns that hold what usually occurs.
+  fileprivate static func row(_ cells: [String]) -> String {
+    let widths = [25, 9, 9, 7, 10, 19, 9, 6, 7, 7]
+    let padded = zip(cells, widths).enumerated().map { index, cell in
+      let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
+      return index < 3 ? cell.0 + padding : padding + cell.0
+    }
+    return padded.joined(separator: " ") + "\n"
+  }
+}
