@@ -51,6 +51,8 @@ package struct ReadableFile: ~Copyable {
 
   /// The first `count` bytes; fewer if the file is shorter by now.
   package func prefix(_ count: Int) throws(FileReadingError) -> [UInt8] {
+    // An array of capacity 0 is the one that all empty arrays share: the initializer below would write to it.
+    guard count > 0 else { return [] }
     var failure: CInt = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filledCount in
       while filledCount < count {
