@@ -18,16 +18,39 @@ static inline void merge_row(float *maximum, float *sum, float block_maximum, fl
   *maximum = merged;
 }
 
-static void attention_merge(const fovea_attention_merge *work) {
-  size_t padded = fovea_padded_value_dimension(work->value_dimension);
-  for (size_t row = 0; row < work->row_count; row++) {
-    float old_factor, new_factor;
-    merge_row(work->maxima + row, work->sums + row, work->block_maxima[row], work->block_sums[row], &old_factor,
-              &new_factor);
-    float *out = work->outputs + row * padded;
-    for (size_t i = 0; i < padded; i += LANES) {
-      V block = v_load(work->block_outputs + row * padded + i);
-      v_store(out + i, v_fma(block, v_set1(new_factor), v_mul(v_load(out + i), v_set1(old_factor))));
-    }
+// Joins at most LANES blocks to a row: their factors are computed side by side, then applied block by block.
+static inline void merge_blocks(const fovea_attention_merge *work, size_t row, size_t first, size_t end) {
+  const size_t padded = fovea_padded_value_dimension(work->value_dimension);
+  float old_factors[LANES] = {0}, new_factors[LANES] = {0};
+  size_t blocks[LANES], count = 0;
+  float maximum = work->maxima[row];
+  for (size_t block = first; block < end; block++) {
+    float block_maximum = work->block_maxima[block * work->block_stride + row];
+    if (block_maximum == -INFINITY) continue;
+    float merged = block_maximum > maximum || block_maximum != block_maximum ? block_maximum : maximum;
+    old_factors[count] = maximum - merged;
+    new_factors[count] = block_maximum - merged;
+    blocks[count++] = block * work->block_stride;
+    maximum = merged;
   }
+  work->maxima[row] = maximum;
+  v_store(old_factors, v_exp(v_load(old_factors)));
+  v_store(new_factors, v_exp(v_load(new_factors)));
+  for (size_t i = 0; i < count; i++)
+    work->sums[row] = fmaf(work->block_sums[blocks[i] + row], new_factors[i], work->sums[row] * old_factors[i]);
+  for (size_t column = 0; column < padded; column += LANES) {
+    float *out = work->outputs + row * padded + column;
+    V total = v_load(out);
+    for (size_t i = 0; i < count; i++) {
+      V part = v_load(work->block_outputs + blocks[i] + row * padded + column);
+      total = v_fma(part, v_set1(new_factors[i]), v_mul(total, v_set1(old_factors[i])));
+    }
+    v_store(out, total);
+  }
+}
+
+static void attention_merge(const fovea_attention_merge *work) {
+  for (size_t row = 0; row < work->row_count; row++)
+    for (size_t first = 0; first < work->block_count; first += LANES)
+      merge_blocks(work, row, first, work->block_count - first < LANES ? work->block_count : first + LANES);
 }

@@ -9,6 +9,8 @@
 
 #define MICRO_ROWS 6
 #define PANEL (PANEL_VECTORS * LANES)
+// Rows that share one pass over keys and values where they lie.
+#define DIRECT_STEP 4
 
 #include "attention_pack_template.h"
 
@@ -206,10 +208,13 @@ static void NAME(attention)(const fovea_attention_block *work) {
   }
 }
 
+#include "attention_rows_template.h"
+
 #undef NAME
 #undef PER_LANE
 #undef MULTIPLY_ADD
 #undef MICRO_ROWS
+#undef DIRECT_STEP
 #undef PREFETCH_ROWS
 #undef PANEL
 #undef CALL_TILE

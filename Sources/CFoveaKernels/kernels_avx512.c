@@ -24,6 +24,7 @@
 const fovea_kernels fovea_kernels_avx512 = {
     .name = "avx512",
 #include "kernel_table.h"
+    .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };
 #pragma clang attribute pop
 #endif

@@ -45,6 +45,25 @@ static inline V v_interleave(const uint16_t *even, const uint16_t *odd, size_t c
   if (odd) high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(count), odd));
   return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }
+// Pairs of 32 elements of `even` and of `odd` (or zero): part[0] and part[1] hold them in an order that takes one
+// instruction each; v_restore brings lanes of that order back into the elements' own.
+static inline __attribute__((always_inline)) void v_unpack_vectors(__m512i even, __m512i odd, V part[2]) {
+  part[0] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(even, odd));
+  part[1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(even, odd));
+}
+static inline __attribute__((always_inline)) void v_unpack(const uint16_t *even, const uint16_t *odd, V part[2]) {
+  v_unpack_vectors(_mm512_loadu_si512(even), _mm512_loadu_si512(odd), part);
+}
+static inline __attribute__((always_inline)) void v_unpack_single(const uint16_t *even, V part[2]) {
+  v_unpack_vectors(_mm512_loadu_si512(even), _mm512_setzero_si512(), part);
+}
+static inline void v_restore(V part[2]) {
+  const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const __m512i second = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  V low = _mm512_permutex2var_ps(part[0], first, part[1]), high = _mm512_permutex2var_ps(part[0], second, part[1]);
+  part[0] = low;
+  part[1] = high;
+}
 // The lower halves of `old`, the upper of `new`.
 static inline V v_merge_even(V old, V new) {
   __m512i merged = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_castps_si512(old), _mm512_castps_si512(new));
@@ -66,6 +85,8 @@ const fovea_kernels fovea_kernels_avx512bf16 = {
     .pack_keys[FOVEA_TILE_BFLOAT16] = pack_keys_bfloat16,
     .pack_values[FOVEA_TILE_BFLOAT16] = pack_values_bfloat16,
     .attention[FOVEA_TILE_BFLOAT16] = attention_bfloat16,
+    .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
+    .attention_rows[FOVEA_TILE_BFLOAT16] = attention_rows_bfloat16,
 };
 #pragma clang attribute pop
 #endif

@@ -22,5 +22,6 @@
 const fovea_kernels fovea_kernels_neon = {
     .name = "neon",
 #include "kernel_table.h"
+    .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };
 #endif

@@ -213,12 +213,14 @@ static void attention_float32(const fovea_attention_block *work) {
 static void attention_merge(const fovea_attention_merge *work) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);
   for (size_t row = 0; row < work->row_count; row++) {
-    if (work->block_maxima[row] == -INFINITY) continue;
-    double old_factor, new_factor;
-    work->maxima[row] = join_maxima(work->maxima[row], work->block_maxima[row], &old_factor, &new_factor);
-    work->sums[row] = join(work->sums[row], old_factor, work->block_sums[row], new_factor);
-    for (size_t i = row * padded; i < (row + 1) * padded; i++)
-      work->outputs[i] = join(work->outputs[i], old_factor, work->block_outputs[i], new_factor);
+    for (size_t block = 0; block < work->block_count * work->block_stride; block += work->block_stride) {
+      if (work->block_maxima[block + row] == -INFINITY) continue;
+      double old_factor, new_factor;
+      work->maxima[row] = join_maxima(work->maxima[row], work->block_maxima[block + row], &old_factor, &new_factor);
+      work->sums[row] = join(work->sums[row], old_factor, work->block_sums[block + row], new_factor);
+      for (size_t i = row * padded; i < (row + 1) * padded; i++)
+        work->outputs[i] = join(work->outputs[i], old_factor, work->block_outputs[block + i], new_factor);
+    }
   }
 }
 

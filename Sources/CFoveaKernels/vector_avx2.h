@@ -1,5 +1,6 @@
 // The vector operations that the kernel templates are written in, on 8 lanes of AVX2 with FMA and F16C.
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -132,3 +133,17 @@ static inline void v_transpose(V rows[LANES]) {
     rows[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
   }
 }
+
+// columns[i] = element i of each of LANES rows, of the first LANES elements.
+#define COLUMN_STEPS LANES
+#define KEY_GROUPS 1
+#define LOAD_COLUMNS(name, type, load)                                                                       \
+  static inline __attribute__((always_inline)) void name(const char *rows, ptrdiff_t stride, V columns[LANES]) { \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < LANES; i++) columns[i] =                              \
+        load((const type *)(rows + i * stride));                                                                 \
+    v_transpose(columns);                                                                                        \
+  }
+LOAD_COLUMNS(v_load_columns_f32, float, v_load)
+LOAD_COLUMNS(v_load_columns_f16, uint16_t, v_load_f16)
+LOAD_COLUMNS(v_load_columns_bf16, uint16_t, v_load_bf16)
+#undef LOAD_COLUMNS

@@ -1,5 +1,6 @@
 // The vector operations that the kernel templates are written in, on 16 lanes of AVX-512 (F, BW, VL, DQ).
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define LANES 16
@@ -92,6 +93,68 @@ static inline V v_reduce(const V a[LANES]) {
   V sums = v_add(_mm512_shuffle_ps(pair[0], pair[1], 0x44), _mm512_shuffle_ps(pair[0], pair[1], 0xEE));
   return _mm512_shuffle_f32x4(sums, sums, _MM_SHUFFLE(3, 1, 2, 0));
 }
+
+// columns[i] = element i of each of the 16 rows, of the first 8 elements. Half vectors leave registers for two groups
+// of keys beside their sums, and one level of shuffles less than 16 by 16.
+#define COLUMN_STEPS 8
+#define KEY_GROUPS 2
+static inline void v_transpose_halves(V t[8], V columns[8]) {
+  V u[8];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i += 2) {
+    u[i] = _mm512_unpacklo_ps(t[i], t[i + 1]);
+    u[i + 1] = _mm512_unpackhi_ps(t[i], t[i + 1]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++) {
+    __m512d a = _mm512_castps_pd(u[i]), b = _mm512_castps_pd(u[i + 2]);
+    __m512d c = _mm512_castps_pd(u[i + 4]), d = _mm512_castps_pd(u[i + 6]);
+    V low = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), high = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    V low8 = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d)), high8 = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+    columns[2 * i] = _mm512_shuffle_f32x4(low, low8, 0x88);
+    columns[2 * i + 1] = _mm512_shuffle_f32x4(high, high8, 0x88);
+    columns[2 * i + 4] = _mm512_shuffle_f32x4(low, low8, 0xDD);
+    columns[2 * i + 5] = _mm512_shuffle_f32x4(high, high8, 0xDD);
+  }
+}
+// Row i of 8 from `p` on, `s` bytes apart: the multiples that an address cannot hold are kept in registers.
+static inline __attribute__((always_inline)) const char *row_address(const char *p, ptrdiff_t s, ptrdiff_t s3,
+                                                                     ptrdiff_t s5, ptrdiff_t s7, const int i) {
+  switch (i) {
+    case 0: return p;
+    case 1: return p + s;
+    case 2: return p + 2 * s;
+    case 3: return p + s3;
+    case 4: return p + 4 * s;
+    case 5: return p + s5;
+    case 6: return p + 2 * s3;
+    default: return p + s7;
+  }
+}
+// The row in the upper half of vector i is 4 after that in the lower one, and vectors 4 to 7 begin at row 8.
+#define LOAD_COLUMNS(name, load_half)                                                                            \
+  static inline __attribute__((always_inline)) void name(const char *rows, ptrdiff_t stride, V columns[8]) {     \
+    V t[8];                                                                                                      \
+    const ptrdiff_t s3 = 3 * stride, s5 = 5 * stride, s7 = 7 * stride;                                           \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; i++) {                                             \
+      const char *base = i < 4 ? rows : rows + 8 * stride;                                                       \
+      __m256 low = load_half(row_address(base, stride, s3, s5, s7, i % 4));                                      \
+      __m256 high = load_half(row_address(base, stride, s3, s5, s7, i % 4 + 4));                                 \
+      t[i] = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);                                           \
+    }                                                                                                            \
+    v_transpose_halves(t, columns);                                                                              \
+  }
+#define LOAD_HALF_F32(p) _mm256_loadu_ps((const float *)(p))
+#define LOAD_HALF_F16(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p)))
+#define LOAD_HALF_BF16(p) \
+  _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p))), 16))
+LOAD_COLUMNS(v_load_columns_f32, LOAD_HALF_F32)
+LOAD_COLUMNS(v_load_columns_f16, LOAD_HALF_F16)
+LOAD_COLUMNS(v_load_columns_bf16, LOAD_HALF_BF16)
+#undef LOAD_COLUMNS
+#undef LOAD_HALF_F32
+#undef LOAD_HALF_F16
+#undef LOAD_HALF_BF16
 
 // rows[i] lane j becomes rows[j] lane i.
 static inline void v_transpose(V rows[LANES]) {

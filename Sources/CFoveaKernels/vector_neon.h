@@ -1,5 +1,6 @@
 // The vector operations that the kernel templates are written in, on 4 lanes of NEON (Armv8-A).
 #include <arm_neon.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -107,3 +108,17 @@ static inline void v_transpose(V rows[LANES]) {
   rows[2] = vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0]));
   rows[3] = vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1]));
 }
+
+// columns[i] = element i of each of LANES rows, of the first LANES elements.
+#define COLUMN_STEPS LANES
+#define KEY_GROUPS 1
+#define LOAD_COLUMNS(name, type, load)                                                                       \
+  static inline __attribute__((always_inline)) void name(const char *rows, ptrdiff_t stride, V columns[LANES]) { \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < LANES; i++) columns[i] =                              \
+        load((const type *)(rows + i * stride));                                                                 \
+    v_transpose(columns);                                                                                        \
+  }
+LOAD_COLUMNS(v_load_columns_f32, float, v_load)
+LOAD_COLUMNS(v_load_columns_f16, uint16_t, v_load_f16)
+LOAD_COLUMNS(v_load_columns_bf16, uint16_t, v_load_bf16)
+#undef LOAD_COLUMNS

@@ -93,50 +93,65 @@ package struct AttentionEngine {
   /// Computes all outputs. Must be called inside an operation of `stream`.
   package func run(on stream: ComputeStream) {
     guard problem.batchCount > 0, problem.headCount > 0, problem.queryLength > 0 else { return }
-    let kernels = stream.kernels
     let tiling = Tiling(problem: problem)
-    let layout = TileLayout(engine: self, kernels: kernels, tiling: tiling)
-    if tiling.tileCount < 2 * stream.threadCount, tiling.blockCount > 1, stream.threadCount > 1 {
-      runSplit(on: stream, kernels: kernels, tiling: tiling, layout: layout)
-      return
-    }
-    stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount) { piece, scratch in
-      // Later tiles see more keys under a causal mask: the longest first, so that no thread ends alone.
-      let tile = tiling.tile(tiling.tileCount - 1 - piece)
-      let worker = TileWorker(engine: self, kernels: kernels, tile: tile, scratch: layout.pointers(in: scratch))
-      worker.packQueries()
-      worker.clearState()
-      for block in 0..<tiling.blockCount { worker.attend(toBlock: block) }
-      worker.finish()
+    let layout = TileLayout(engine: self, kernels: stream.kernels, tiling: tiling)
+    // The workers share one copy: counting references to it from several threads would cost more than a block.
+    withUnsafePointer(to: self) { engine in
+      if tiling.splitsKeys(threadCount: stream.threadCount) {
+        runSplit(engine, on: stream, tiling: tiling, layout: layout)
+        return
+      }
+      stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount, order: .apart) { piece, scratch in
+        // Later tiles see more keys under a causal mask: the longest first, so that no thread ends alone.
+        let tile = tiling.tile(tiling.tileCount - 1 - piece)
+        let worker = TileWorker(
+          engine: engine, kernels: stream.kernelTable, tile: tile, scratch: layout.pointers(in: scratch))
+        worker.packQueries()
+        worker.clearState()
+        for block in 0..<tiling.blockCount { worker.attend(toBlock: block) }
+        worker.finish()
+      }
     }
   }
 
-  /// Computes the blocks of every tile apart, then joins them in order.
-  private func runSplit(on stream: ComputeStream, kernels: fovea_kernels, tiling: Tiling, layout: TileLayout) {
-    let stateStride = layout.stateByteCount
-    let partialByteCount = tiling.tileCount * tiling.blockCount * stateStride
-    let partials = UnsafeMutableRawPointer.allocate(
-      byteCount: partialByteCount, alignment: TensorStorage.alignmentByteCount)
-    defer { partials.deallocate() }
-    stream.forEachPiece(tiling.tileCount * tiling.blockCount, scratchByteCount: layout.byteCount) { piece, scratch in
+  /// The most memory for states of blocks that wait to be joined, unless a single block of every tile needs more.
+  private static let pendingByteCount = 1 << 20
+
+  /// Computes the blocks of every tile apart and joins them in order, as many at a time as their states have room.
+  private func runSplit(
+    _ engine: UnsafePointer<AttentionEngine>, on stream: ComputeStream, tiling: Tiling, layout: TileLayout
+  ) {
+    let stateLength = layout.stateByteCount / MemoryLayout<Float>.stride
+    let blocksPerRound = min(
+      tiling.blockCount, max(1, Self.pendingByteCount / (tiling.tileCount * layout.stateByteCount)))
+    // For each tile its state, then those of the blocks of a round.
+    let statesPerTile = 1 + blocksPerRound
+    let states = stream.sharedScratch(byteCount: tiling.tileCount * statesPerTile * layout.stateByteCount)
+      .assumingMemoryBound(to: Float.self)
+    func worker(tile: Int, state: Int, scratch: UnsafeMutableRawPointer) -> TileWorker {
       var pointers = layout.pointers(in: scratch)
-      pointers.state = (partials + piece * stateStride).assumingMemoryBound(to: Float.self)
-      let worker = TileWorker(
-        engine: self, kernels: kernels, tile: tiling.tile(piece / tiling.blockCount), scratch: pointers)
-      worker.packQueries()
-      worker.clearState()
-      worker.attend(toBlock: piece % tiling.blockCount)
+      pointers.state = states + (tile * statesPerTile + state) * stateLength
+      return TileWorker(engine: engine, kernels: stream.kernelTable, tile: tiling.tile(tile), scratch: pointers)
     }
-    stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount) { index, scratch in
-      var pointers = layout.pointers(in: scratch)
-      let first = partials + index * tiling.blockCount * stateStride
-      pointers.state = first.assumingMemoryBound(to: Float.self)
-      let worker = TileWorker(engine: self, kernels: kernels, tile: tiling.tile(index), scratch: pointers)
-      for block in 1..<tiling.blockCount {
-        pointers.state = (first + block * stateStride).assumingMemoryBound(to: Float.self)
-        worker.merge(pointers)
+    for firstBlock in stride(from: 0, to: tiling.blockCount, by: blocksPerRound) {
+      let blocks = firstBlock..<min(tiling.blockCount, firstBlock + blocksPerRound)
+      let blocksPerRun = tiling.blocksPerRun(inRoundOf: blocks.count, threadCount: stream.threadCount)
+      let runsPerTile = (blocks.count + blocksPerRun - 1) / blocksPerRun
+      stream.forEachPiece(tiling.tileCount * runsPerTile, scratchByteCount: layout.byteCount) { piece, scratch in
+        let first = piece % runsPerTile * blocksPerRun
+        for index in first..<min(blocks.count, first + blocksPerRun) {
+          let worker = worker(tile: piece / runsPerTile, state: 1 + index, scratch: scratch)
+          if index == first { worker.packQueries() }
+          worker.clearState()
+          worker.attend(toBlock: blocks.lowerBound + index)
+        }
       }
-      worker.finish()
+      stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount) { tile, scratch in
+        let worker = worker(tile: tile, state: 0, scratch: scratch)
+        if blocks.lowerBound == 0 { worker.clearState() }
+        worker.merge(worker.scratch.state + stateLength, count: blocks.count, stride: stateLength)
+        if blocks.upperBound == tiling.blockCount { worker.finish() }
+      }
     }
   }
 }
@@ -156,6 +171,19 @@ struct Tiling {
     tilesPerHead = (problem.queryLength + positionsPerTile - 1) / positionsPerTile
     tileCount = problem.batchCount * problem.keyValueHeadCount * tilesPerHead
     blockCount = (problem.keyLength + Int(FOVEA_KEY_BLOCK) - 1) / Int(FOVEA_KEY_BLOCK)
+  }
+
+  /// Pieces a thread that let the threads end together. A decode needs many: it lasts as long as its slowest thread.
+  private var piecesPerThread: Int { rowCount <= Int(FOVEA_DIRECT_ROWS) ? 8 : 2 }
+
+  /// Whether there are too few tiles to keep the threads busy, so that their keys are split too.
+  func splitsKeys(threadCount: Int) -> Bool {
+    threadCount > 1 && blockCount > 1 && tileCount < piecesPerThread * threadCount
+  }
+
+  /// How many neighbouring blocks make a piece.
+  func blocksPerRun(inRoundOf count: Int, threadCount: Int) -> Int {
+    max(1, tileCount * count / (piecesPerThread * threadCount))
   }
 
   /// The most rows that a tile has.

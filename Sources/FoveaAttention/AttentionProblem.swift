@@ -19,9 +19,12 @@ package struct AttentionProblem: Sendable {
 extension AttentionProblem {
   /// Checks the op's contract on its three main arguments.
   package init(queries: Tensor, keys: Tensor, values: Tensor) throws(AttentionError) {
-    let shapes = "queries \(queries.shape), keys \(keys.shape), values \(values.shape)"
-    func check(_ condition: Bool, _ kind: AttentionError.Kind, _ message: String) throws(AttentionError) {
-      guard condition else { throw AttentionError(kind: kind, message: "\(message); got \(shapes)") }
+    func check(_ condition: Bool, _ kind: AttentionError.Kind, _ message: StaticString) throws(AttentionError) {
+      guard condition else {
+        throw AttentionError(
+          kind: kind,
+          message: "\(message); got queries \(queries.shape), keys \(keys.shape), values \(values.shape)")
+      }
     }
     for tensor in [queries, keys, values] {
       try check(tensor.shape.count == 4, .rank, "queries, keys and values must have 4 dimensions")

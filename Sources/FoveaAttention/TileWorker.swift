@@ -9,22 +9,22 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// One thread's work on one tile.
+/// One thread's work on one tile. Holds no reference: ``AttentionEngine/run(on:)`` keeps everything alive.
 struct TileWorker {
-  let engine: AttentionEngine
-  let kernels: fovea_kernels
+  let engine: UnsafePointer<AttentionEngine>
+  let kernels: UnsafePointer<fovea_kernels>
   let tile: Tile
-  let scratch: TilePointers
+  var scratch: TilePointers
 
-  private var problem: AttentionProblem { engine.problem }
+  private var problem: AttentionProblem { engine.pointee.problem }
   private var rowCount: Int { tile.positions.count * problem.groupSize }
   private var paddedValueDimension: Int { fovea_padded_value_dimension(problem.valueDimension) }
   private static let blockLength = Int(FOVEA_KEY_BLOCK)
 
   private var pack: (queries: fovea_pack_kernel?, keys: fovea_pack_kernel?, values: fovea_pack_kernel?) {
     scratch.kind == FOVEA_TILE_BFLOAT16
-      ? (kernels.pack_queries.1, kernels.pack_keys.1, kernels.pack_values.1)
-      : (kernels.pack_queries.0, kernels.pack_keys.0, kernels.pack_values.0)
+      ? (kernels.pointee.pack_queries.1, kernels.pointee.pack_keys.1, kernels.pointee.pack_values.1)
+      : (kernels.pointee.pack_queries.0, kernels.pointee.pack_keys.0, kernels.pointee.pack_values.0)
   }
 
   private func queryHead(_ headInGroup: Int) -> Int { tile.keyValueHead * problem.groupSize + headInGroup }
@@ -33,11 +33,12 @@ struct TileWorker {
   func packQueries() {
     for headInGroup in 0..<problem.groupSize {
       let offset =
-        tile.batch * engine.queryStrides.batch + queryHead(headInGroup) * engine.queryStrides.head
-        + tile.positions.lowerBound * engine.queryStrides.position
+        tile.batch * engine.pointee.queryStrides.batch + queryHead(headInGroup) * engine.pointee.queryStrides.head
+        + tile.positions.lowerBound * engine.pointee.queryStrides.position
       var work = fovea_pack(
-        rows: engine.queries + offset * elementByteCount(engine.queryType), stride: engine.queryStrides.position,
-        element: engine.queryType, count: tile.positions.count, dimension: problem.headDimension,
+        rows: engine.pointee.queries + offset * elementByteCount(engine.pointee.queryType),
+        stride: engine.pointee.queryStrides.position,
+        element: engine.pointee.queryType, count: tile.positions.count, dimension: problem.headDimension,
         first: headInGroup * tile.positions.count, packed: scratch.queries)
       _ = pack.queries?(&work)
     }
@@ -62,14 +63,15 @@ struct TileWorker {
     work.key_count = keyCount
     work.dimension = problem.headDimension
     work.value_dimension = problem.valueDimension
-    work.scale = engine.scale
-    work.soft_cap = engine.softCap
+    work.scale = engine.pointee.scale
+    work.soft_cap = engine.pointee.softCap
     work.scratch = scratch.kernelScratch
-    let attend = scratch.kind == FOVEA_TILE_BFLOAT16 ? kernels.attention.1 : kernels.attention.0
+    let attend = scratch.kind == FOVEA_TILE_BFLOAT16 ? kernels.pointee.attention.1 : kernels.pointee.attention.0
 
-    guard let mask = engine.mask else {
-      work.values_not_finite = packBlock(blockStart: blockStart, keyCount: keyCount)
+    guard let mask = engine.pointee.mask else {
       setRows(&work, 0..<rowCount)
+      if attendInPlace(work, blockStart: blockStart) { return }
+      work.values_not_finite = packBlock(blockStart: blockStart, keyCount: keyCount)
       attend?(&work)
       return
     }
@@ -78,14 +80,48 @@ struct TileWorker {
     for first in stride(from: 0, to: rowCount, by: Int(FOVEA_ROW_STEP)) {
       let rows = first..<min(rowCount, first + Int(FOVEA_ROW_STEP))
       guard expandMask(mask, rows: rows, blockStart: blockStart) else { continue }
+      setRows(&work, rows)
+      work.mask = UnsafePointer(scratch.mask)
+      if attendInPlace(work, blockStart: blockStart) { continue }
       if !isPacked {
         work.values_not_finite = packBlock(blockStart: blockStart, keyCount: keyCount)
         isPacked = true
       }
-      setRows(&work, rows)
-      work.mask = UnsafePointer(scratch.mask)
       attend?(&work)
     }
+  }
+
+  /// The block for few rows, without packing it; false if it has to be packed.
+  private func attendInPlace(_ block: fovea_attention_block, blockStart: Int) -> Bool {
+    guard rowCount <= Int(FOVEA_DIRECT_ROWS),
+      let attend = scratch.kind == FOVEA_TILE_BFLOAT16
+        ? kernels.pointee.attention_rows.1 : kernels.pointee.attention_rows.0
+    else { return false }
+    var segmentStart = 0
+    for segment in engine.pointee.segments {
+      defer { segmentStart += segment.count }
+      guard blockStart < segmentStart + segment.count else { continue }
+      // A block made of several runs is packed.
+      guard blockStart >= segmentStart, blockStart + block.key_count <= segmentStart + segment.count else {
+        return false
+      }
+      let first = blockStart - segmentStart
+      var work = fovea_attention_rows(
+        block: block, key_rows: row(first, of: segment.keys, segment.keyStrides, engine.pointee.keyType),
+        key_stride: segment.keyStrides.position, key_element: engine.pointee.keyType,
+        value_rows: row(first, of: segment.values, segment.valueStrides, engine.pointee.valueType),
+        value_stride: segment.valueStrides.position, value_element: engine.pointee.valueType)
+      return attend(&work)
+    }
+    return false
+  }
+
+  /// Where a position of the tile's key/value head lies in a segment.
+  private func row(
+    _ position: Int, of base: UnsafeRawPointer, _ strides: AttentionStrides, _ type: fovea_element
+  ) -> UnsafeRawPointer {
+    let offset = tile.batch * strides.batch + tile.keyValueHead * strides.head + position * strides.position
+    return base + offset * elementByteCount(type)
   }
 
   private func setRows(_ work: inout fovea_attention_block, _ rows: Range<Int>) {
@@ -104,7 +140,7 @@ struct TileWorker {
   private func findVisibleKeys(blockStart: Int, keyCount: Int) -> Bool {
     var isAnyVisible = false
     for (index, position) in tile.positions.enumerated() {
-      let range = engine.visibleKeys.range(forQuery: position)
+      let range = engine.pointee.visibleKeys.range(forQuery: position)
       let begin = min(keyCount, max(0, range.lowerBound - blockStart))
       let end = max(begin, min(keyCount, range.upperBound - blockStart))
       isAnyVisible = isAnyVisible || begin < end
@@ -125,7 +161,7 @@ struct TileWorker {
       let visible = mask.expand(
         batch: tile.batch, head: queryHead(row / tile.positions.count),
         query: tile.positions.lowerBound + row % tile.positions.count, firstKey: blockStart, keys: begin..<end,
-        into: scratch.mask + (row - rows.lowerBound) * Self.blockLength, kernels: kernels)
+        into: scratch.mask + (row - rows.lowerBound) * Self.blockLength, kernels: kernels.pointee)
       scratch.visibleBegins[row] = Int32(visible.lowerBound)
       scratch.visibleEnds[row] = Int32(visible.upperBound)
       isAnyVisible = isAnyVisible || !visible.isEmpty
@@ -137,7 +173,7 @@ struct TileWorker {
   private func packBlock(blockStart: Int, keyCount: Int) -> Bool {
     var segmentStart = 0
     var isNotFinite = false
-    for segment in engine.segments {
+    for segment in engine.pointee.segments {
       let begin = max(blockStart, segmentStart)
       let end = min(blockStart + keyCount, segmentStart + segment.count)
       defer { segmentStart += segment.count }
@@ -146,27 +182,28 @@ struct TileWorker {
         _ base: UnsafeRawPointer, _ strides: AttentionStrides, _ type: fovea_element, _ dimension: Int,
         _ packed: UnsafeMutableRawPointer
       ) -> fovea_pack {
-        let offset =
-          tile.batch * strides.batch + tile.keyValueHead * strides.head + (begin - segmentStart) * strides.position
-        return fovea_pack(
-          rows: base + offset * elementByteCount(type), stride: strides.position, element: type, count: end - begin,
-          dimension: dimension, first: begin - blockStart, packed: packed)
+        fovea_pack(
+          rows: row(begin - segmentStart, of: base, strides, type), stride: strides.position, element: type,
+          count: end - begin, dimension: dimension, first: begin - blockStart, packed: packed)
       }
-      var keys = rows(segment.keys, segment.keyStrides, engine.keyType, problem.headDimension, scratch.keys)
+      var keys = rows(segment.keys, segment.keyStrides, engine.pointee.keyType, problem.headDimension, scratch.keys)
       _ = pack.keys?(&keys)
       var values = rows(
-        segment.values, segment.valueStrides, engine.valueType, problem.valueDimension, scratch.values)
+        segment.values, segment.valueStrides, engine.pointee.valueType, problem.valueDimension, scratch.values)
       isNotFinite = pack.values?(&values) == true || isNotFinite
     }
     return isNotFinite
   }
 
-  /// Joins the state of later keys to this tile's.
-  func merge(_ later: TilePointers) {
+  /// Joins the states that `count` later blocks left, `stride` elements apart, to this tile's.
+  func merge(_ states: UnsafeMutablePointer<Float>, count: Int, stride: Int) {
+    var later = scratch
+    later.state = states
     var work = fovea_attention_merge(
       row_count: rowCount, value_dimension: problem.valueDimension, maxima: scratch.maxima, sums: scratch.sums,
-      outputs: scratch.outputs, block_maxima: later.maxima, block_sums: later.sums, block_outputs: later.outputs)
-    kernels.attention_merge(&work)
+      outputs: scratch.outputs, block_count: count, block_stride: stride, block_maxima: later.maxima,
+      block_sums: later.sums, block_outputs: later.outputs)
+    kernels.pointee.attention_merge(&work)
   }
 
   /// Adds the sinks, divides by the sums and writes the results.
@@ -179,20 +216,21 @@ struct TileWorker {
       var factor: Float = 1
       // A row that sees no key gives zeros, sink or not.
       let isEmpty = maximum == -.infinity
-      if !engine.sinks.isEmpty, !isEmpty {
-        let sink = engine.sinks[head]
+      if !engine.pointee.sinks.isEmpty, !isEmpty {
+        let sink = engine.pointee.sinks[head]
         let merged = maximum > sink || maximum.isNaN ? maximum : sink
         factor = expf(maximum - merged)
         sum = sum * factor + expf(sink - merged)
         maximum = merged
       }
       let offset =
-        tile.batch * engine.outputStrides.batch + head * engine.outputStrides.head
-        + position * engine.outputStrides.position
-      kernels.scale(
+        tile.batch * engine.pointee.outputStrides.batch + head * engine.pointee.outputStrides.head
+        + position * engine.pointee.outputStrides.position
+      kernels.pointee.scale(
         scratch.outputs + row * paddedValueDimension, isEmpty ? 0 : factor / sum,
-        engine.outputs + offset * elementByteCount(engine.outputType), engine.outputType, problem.valueDimension)
-      if let logSumExp = engine.logSumExp {
+        engine.pointee.outputs + offset * elementByteCount(engine.pointee.outputType), engine.pointee.outputType,
+        problem.valueDimension)
+      if let logSumExp = engine.pointee.logSumExp {
         let index = (tile.batch * problem.headCount + head) * problem.queryLength + position
         logSumExp[index] = isEmpty ? -.infinity : maximum + logf(sum)
       }

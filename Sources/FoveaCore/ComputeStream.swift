@@ -78,19 +78,29 @@ public final class ComputeStream: Sendable {
   }
 
   /// The kernel table, to be taken once an operation.
-  package var kernels: fovea_kernels { instructionSet.kernels.pointee }
+  package var kernels: fovea_kernels { kernelTable.pointee }
+
+  /// The same table where it lies, for the lifetime of the process.
+  package var kernelTable: UnsafePointer<fovea_kernels> { instructionSet.kernels }
 
   /// Calls `body(piece, scratch)` for every piece below `count` on the stream's threads; returns when all are done.
   ///
   /// `scratch` is `scratchByteCount` bytes of the executing thread's own, 64-byte aligned, with old contents. Must be
   /// called inside an operation, and not from `body`.
   package func forEachPiece(
-    _ count: Int, scratchByteCount: Int = 0, _ body: (_ piece: Int, _ scratch: UnsafeMutableRawPointer) -> Void
+    _ count: Int, scratchByteCount: Int = 0, order: PieceOrder = .together,
+    _ body: (_ piece: Int, _ scratch: UnsafeMutableRawPointer) -> Void
   ) {
     precondition(
       owner.load(ordering: .relaxed) == ThreadHandle.currentIdentity, "work is posted outside of ComputeStream.run")
     scratch.reserve(scratchByteCount)
-    team.forEachPiece(count) { piece, thread in body(piece, scratch[thread]) }
+    team.forEachPiece(count, order: order) { piece, thread in body(piece, scratch[thread]) }
+  }
+
+  /// `byteCount` bytes that all threads of an operation may use, 64-byte aligned, with old contents; valid until the
+  /// next call. Must be called inside an operation, and not from a piece.
+  package func sharedScratch(byteCount: Int) -> UnsafeMutableRawPointer {
+    scratch.reserveShared(byteCount)
   }
 
   /// Splits `count` items into pieces of `grain` and calls `body` with each range, as ``forEachPiece``.
@@ -102,10 +112,11 @@ public final class ComputeStream: Sendable {
   }
 }
 
-/// One block of memory for each thread, grown on demand. Written only by the thread inside an operation, while its
+/// One block of memory for each thread and one for all of them, grown on demand. Written only by the thread inside an operation, while its
 /// workers are idle; a worker reads its own entry during a job: hence `@unchecked Sendable`.
 private final class ScratchMemory: @unchecked Sendable {
   private var blocks: [TensorStorage]
+  private var shared = TensorStorage(byteCount: 0)
 
   init(threadCount: Int) {
     blocks = (0..<threadCount).map { _ in TensorStorage(byteCount: 0) }
@@ -114,6 +125,11 @@ private final class ScratchMemory: @unchecked Sendable {
   func reserve(_ byteCount: Int) {
     guard blocks[0].byteCount < byteCount else { return }
     for index in blocks.indices { blocks[index] = TensorStorage(uninitializedByteCount: byteCount) }
+  }
+
+  func reserveShared(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    if shared.byteCount < byteCount { shared = TensorStorage(uninitializedByteCount: byteCount) }
+    return shared.baseAddress
   }
 
   subscript(thread: Int) -> UnsafeMutableRawPointer { blocks[thread].baseAddress }

@@ -142,6 +142,42 @@ import Testing
     }
   }
 
+  @Test("a few query rows, read in place, give the bits of the same rows among many", arguments: [16, 32, 48, 80, 256])
+  func fewRowsSameBits(dimension: Int) throws {
+    var random = RandomValues(seed: UInt64(dimension))
+    let (groupSize, keyLength) = (3, 531)
+    let rows = 5
+    for elementType in [ElementType.float32, .bfloat16, .float16] {
+      // Rows of keys and values lie apart, as in a cache whose heads are adjacent.
+      func tensor(_ heads: Int, _ length: Int) -> Tensor {
+        Tensor(
+          random.values(length * heads * dimension), shape: [1, length, heads, dimension], elementType: elementType
+        ).transposed([0, 2, 1, 3])
+      }
+      let (queries, keys, values) = (tensor(2 * groupSize, rows), tensor(2, keyLength), tensor(2, keyLength))
+      for layout in [(keys, values), (keys.contiguous(), values.contiguous())] {
+        for window in [nil, 100] {
+          for instructionSet in InstructionSet.available {
+            let whole = try scaledDotProductAttention(
+              queries: queries, keys: layout.0, values: layout.1, scale: 0.2, mask: .causal,
+              options: AttentionOptions(window: window),
+              on: ComputeStream(threadCount: 1, instructionSet: instructionSet))
+            let stream = try ComputeStream(threadCount: 2, instructionSet: instructionSet)
+            for row in 0..<rows {
+              let end = keyLength - rows + row + 1
+              let part = try scaledDotProductAttention(
+                queries: queries.sliced(axis: 2, row..<row + 1), keys: layout.0.sliced(axis: 2, 0..<end),
+                values: layout.1.sliced(axis: 2, 0..<end), scale: 0.2, mask: .causal,
+                options: AttentionOptions(window: window), on: stream)
+              let expected = whole.sliced(axis: 2, row..<row + 1).doubles()
+              #expect(part.doubles() == expected, "\(elementType) \(instructionSet.name) \(row)")
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test("log-sum-exp merges two halves of the keys to the whole")
   func logSumExpMerges() throws {
     var random = RandomValues(seed: 5)

@@ -77,9 +77,9 @@ static void check_elementwise(const fovea_kernels *table) {
   }
 }
 
-// One block of attention; float32 tile.
+// One block of attention; float32 tile. Read in place where `in_place` asks for it and the table can.
 static void attend(const fovea_kernels *table, const float *q, const float *k, const float *v, size_t rows, size_t keys,
-                   size_t dimension, float *outputs) {
+                   size_t dimension, bool in_place, float *outputs) {
   size_t padded = fovea_padded_value_dimension(dimension);
   void *queries = aligned_alloc(64, fovea_packed_query_byte_count(FOVEA_TILE_FLOAT32, rows, dimension));
   void *packed_keys = aligned_alloc(64, fovea_packed_key_byte_count(FOVEA_TILE_FLOAT32, dimension));
@@ -105,7 +105,8 @@ static void attend(const fovea_kernels *table, const float *q, const float *k, c
   }
   fovea_attention_block work = {queries, packed_keys, packed_values, rows,  keys,    dimension, dimension, 0.2f, 0,
                                 begins,  ends,        NULL,          maxima, sums,   state,     scratch,   false};
-  table->attention[FOVEA_TILE_FLOAT32](&work);
+  fovea_attention_rows in_rows = {work, k, stride, FOVEA_FLOAT32, v, stride, FOVEA_FLOAT32};
+  if (!in_place || !table->attention_rows[FOVEA_TILE_FLOAT32](&in_rows)) table->attention[FOVEA_TILE_FLOAT32](&work);
   for (size_t row = 0; row < rows; row++)
     for (size_t i = 0; i < dimension; i++) outputs[row * dimension + i] = state[row * padded + i] / sums[row];
   free(queries), free(packed_keys), free(packed_values), free(scratch);
@@ -116,15 +117,19 @@ static void check_attention(const fovea_kernels *table) {
   enum { MOST_ROWS = 31, MOST_KEYS = 256, MOST_DIMENSION = 96 };
   static float q[MOST_ROWS * MOST_DIMENSION], k[MOST_KEYS * MOST_DIMENSION], v[MOST_KEYS * MOST_DIMENSION];
   static float expected[MOST_ROWS * MOST_DIMENSION], got[MOST_ROWS * MOST_DIMENSION];
+  static float in_place[FOVEA_DIRECT_ROWS * MOST_DIMENSION];
   for (size_t i = 0; i < sizeof q / 4; i++) q[i] = next_value();
   for (size_t i = 0; i < sizeof k / 4; i++) k[i] = next_value(), v[i] = next_value();
   const size_t dimensions[] = {1, 4, 17, 32, 64, 80, 96}, key_counts[] = {7, 8, 43, 130, 256};
   for (size_t d = 0; d < 7; d++)
     for (size_t n = 0; n < 5; n++)
       for (size_t rows = 1; rows <= MOST_ROWS; rows += 6) {
-        attend(&fovea_kernels_scalar, q, k, v, rows, key_counts[n], dimensions[d], expected);
-        attend(table, q, k, v, rows, key_counts[n], dimensions[d], got);
+        attend(&fovea_kernels_scalar, q, k, v, rows, key_counts[n], dimensions[d], false, expected);
+        attend(table, q, k, v, rows, key_counts[n], dimensions[d], false, got);
         compare(table->name, "attention", expected, got, rows * dimensions[d], 1e-5);
+        if (rows > FOVEA_DIRECT_ROWS || !table->attention_rows[FOVEA_TILE_FLOAT32]) continue;
+        attend(table, q, k, v, rows, key_counts[n], dimensions[d], true, in_place);
+        if (memcmp(got, in_place, rows * dimensions[d] * 4) != 0) fail(table->name, "attention in place", rows, 0, 0);
       }
 }
 

@@ -47,6 +47,8 @@ typedef void (*fovea_linear_kernel)(const fovea_linear *work);
 #define FOVEA_KEY_BLOCK 256
 // Query rows whose scores are held at once.
 #define FOVEA_ROW_STEP 24
+// The most query rows of fovea_attention_rows: with more, packing a block costs less than reading it as it lies.
+#define FOVEA_DIRECT_ROWS 8
 
 // How a block of keys and values is laid out for the attention kernels.
 typedef enum {
@@ -97,15 +99,33 @@ typedef struct {
 } fovea_attention_block;
 typedef void (*fovea_attention_kernel)(const fovea_attention_block *work);
 
-// Joins the state of rows that saw later blocks (block_*) to that of the same rows after the blocks before, by the
-// formula of fovea_attention_block: keys may be split among threads without changing a bit.
+// The same block for at most FOVEA_DIRECT_ROWS query rows, read where it lies in one run of memory, to the same bits.
+// `keys`, `values` and `values_not_finite` of the block are not used.
+//
+// Returns false, with the state unchanged, where the block must be packed after all: dimensions that do not fill the
+// vectors, and values that are infinite or NaN.
+typedef struct {
+  fovea_attention_block block;
+  const void *key_rows;  // [key_count, dimension]
+  ptrdiff_t key_stride;
+  fovea_element key_element;
+  const void *value_rows;  // [key_count, value_dimension]
+  ptrdiff_t value_stride;
+  fovea_element value_element;
+} fovea_attention_rows;
+typedef bool (*fovea_attention_rows_kernel)(const fovea_attention_rows *work);
+
+// Joins the states that later blocks left apart (block_*, in order) to that of the same rows after the blocks before,
+// by the formula of fovea_attention_block: keys may be split among threads without changing a bit.
 typedef struct {
   size_t row_count;
   size_t value_dimension;
   float *maxima;
   float *sums;
   float *outputs;
-  const float *block_maxima;
+  size_t block_count;
+  size_t block_stride;        // elements from the arrays of one block to those of the next
+  const float *block_maxima;  // [block_count, row_count], and so on
   const float *block_sums;
   const float *block_outputs;
 } fovea_attention_merge;
@@ -154,6 +174,8 @@ typedef struct {
   fovea_pack_kernel pack_keys[FOVEA_TILE_COUNT];
   fovea_pack_kernel pack_values[FOVEA_TILE_COUNT];
   fovea_attention_kernel attention[FOVEA_TILE_COUNT];
+  // Null where a table has none.
+  fovea_attention_rows_kernel attention_rows[FOVEA_TILE_COUNT];
   void (*attention_merge)(const fovea_attention_merge *work);
   // outputs[i] = inputs[i] * factor, converted.
   void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);

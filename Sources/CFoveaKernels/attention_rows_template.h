@@ -1,0 +1,273 @@
+// Attention of few query rows over keys and values where they lie; include through attention_template.h.
+//
+// Packing a block pays when many rows use it. For a few, keys are transposed in registers, COLUMN_STEPS lanes of a
+// vector's rows at a time, and values are read along their rows. Every chain of multiply-adds is that of the packed
+// kernel, so the two give the same bits.
+
+// Keys whose values are added up before the next column tile: so many that sums are seldom reloaded, so few that the
+// rows stay in the first-level cache while the column tiles go by.
+#define VALUE_RUN 64
+// Rows ahead of the one being read that are asked for. The hardware's prefetchers do not follow a walk over many rows
+// at once, nor the change from keys to values.
+#define ROWS_AHEAD 64
+
+typedef struct {
+  const char *base;  // row 0 of the block
+  ptrdiff_t stride;  // bytes
+  size_t count;      // rows
+  const char *next;  // what is read after the last row: the values after the keys, the next block's keys after those
+  ptrdiff_t next_stride;
+  bool is_contiguous;
+} NAME(row_source);
+
+static inline ptrdiff_t NAME(row_bytes)(ptrdiff_t count, fovea_element element) {
+  return count * (ptrdiff_t)fovea_element_size(element);
+}
+
+// Where the row ROWS_AHEAD after `row` lies. A hint past the end of the rows does no harm.
+static inline __attribute__((always_inline)) const char *NAME(row_ahead)(const NAME(row_source) *rows, size_t row) {
+  size_t ahead = row + ROWS_AHEAD;
+  return ahead < rows->count ? rows->base + (ptrdiff_t)ahead * rows->stride
+                             : rows->next + (ptrdiff_t)(ahead - rows->count) * rows->next_stride;
+}
+
+// Transposes lanes [step, step + COLUMN_STEPS) of the keys [key, key + LANES): columns[i] holds lane step + i of each.
+static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(row_source) *keys, size_t key,
+                                                                     size_t step, V columns[COLUMN_STEPS],
+                                                                     const fovea_element element) {
+  const size_t lane_bytes = PER_LANE * (element == FOVEA_FLOAT32 ? 4 : 2);
+  const char *rows = keys->base + (ptrdiff_t)key * keys->stride + step * lane_bytes;
+  // As many lines are asked for as are used up, in the order in which they lie if they do so without gaps.
+  if (keys->is_contiguous) {
+    const char *ahead = NAME(row_ahead)(keys, key) + step * lane_bytes * LANES;
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < COLUMN_STEPS * lane_bytes * LANES; i += 64) __builtin_prefetch(ahead + i);
+  } else if (step * lane_bytes % 64 == 0) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) __builtin_prefetch(rows + (ROWS_AHEAD + i) * keys->stride);
+  }
+#if PER_LANE == 1
+  if (element == FOVEA_FLOAT32) v_load_columns_f32(rows, keys->stride, columns);
+  else if (element == FOVEA_FLOAT16) v_load_columns_f16(rows, keys->stride, columns);
+  else v_load_columns_bf16(rows, keys->stride, columns);
+#else
+  v_load_columns_f32(rows, keys->stride, columns);
+#endif
+}
+
+// scores[r][key...] of `groups` vectors of keys, one chain along the dimension each.
+static inline __attribute__((always_inline)) void NAME(score_rows)(const NAME(row_source) *keys, size_t key,
+                                                                   const float *q, size_t steps, float *scores,
+                                                                   const int rows, const int groups,
+                                                                   const fovea_element element) {
+  V sums[MICRO_ROWS * PANEL_VECTORS];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * groups; i++) sums[i] = v_zero();
+  for (size_t step = 0; step < steps; step += COLUMN_STEPS) {
+    V columns[KEY_GROUPS][COLUMN_STEPS];
+#pragma clang loop unroll(full)
+    for (int g = 0; g < groups; g++)
+      NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < COLUMN_STEPS; i++)
+#pragma clang loop unroll(full)
+      for (int r = 0; r < rows; r++) {
+        V query = v_set1(q[(size_t)r * steps + step + (size_t)i]);
+#pragma clang loop unroll(full)
+        for (int g = 0; g < groups; g++) sums[r * groups + g] = MULTIPLY_ADD(sums[r * groups + g], query, columns[g][i]);
+      }
+  }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+    for (int g = 0; g < groups; g++) v_store(scores + r * FOVEA_KEY_BLOCK + g * LANES, sums[r * groups + g]);
+}
+
+// Scores of the keys [low, high), of whole vectors of keys. Rows past the last are read from `spare`, which has room
+// for LANES rows.
+static inline __attribute__((always_inline)) void NAME(score_range)(const NAME(row_source) *keys, const float *q,
+                                                                    size_t steps, float *scores, size_t low,
+                                                                    size_t high, char *spare, const int rows,
+                                                                    const fovea_element element) {
+  size_t key = low;
+  for (; key + KEY_GROUPS * LANES <= high; key += KEY_GROUPS * LANES)
+    NAME(score_rows)(keys, key, q, steps, scores + key, rows, KEY_GROUPS, element);
+  for (; key + LANES <= keys->count && key < high; key += LANES)
+    NAME(score_rows)(keys, key, q, steps, scores + key, rows, 1, element);
+  if (key >= high) return;
+  const size_t row_bytes = steps * PER_LANE * (element == FOVEA_FLOAT32 ? 4 : 2);
+  memset(spare, 0, LANES * row_bytes);
+  for (size_t i = key; i < keys->count; i++)
+    memcpy(spare + (i - key) * row_bytes, keys->base + (ptrdiff_t)i * keys->stride, row_bytes);
+  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true};
+  NAME(score_rows)(&tail, 0, q, steps, scores + key, rows, 1, element);
+}
+
+// sums[r][column...] += weights[r][key] * values[key][column...] for the keys [key, end), `vectors` vectors of columns.
+// In pairs two neighbouring vectors hold their 2 * LANES columns in the order of v_unpack; a single one in its own.
+static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row_source) *values, size_t key,
+                                                                  size_t end, size_t column, const float *weights,
+                                                                  float *sums, size_t sum_stride, const int rows,
+                                                                  const int vectors, const fovea_element element) {
+  const size_t weight_stride = FOVEA_KEY_BLOCK / PER_LANE;
+  const size_t element_bytes = element == FOVEA_FLOAT32 ? 4 : 2;
+  V totals[MICRO_ROWS * PANEL_VECTORS];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * vectors; i++)
+    totals[i] = v_load(sums + (size_t)(i / vectors) * sum_stride + column + (size_t)(i % vectors) * LANES);
+  const char *row = values->base + (ptrdiff_t)key * values->stride + column * element_bytes;
+  const char *ahead = NAME(row_ahead)(values, key) + column * element_bytes;
+  for (; key < end; key += PER_LANE) {
+    V loaded[PANEL_VECTORS];
+#if PER_LANE == 1
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      loaded[v] = load_any(row, element, (size_t)v * LANES);
+      if ((size_t)v * LANES * element_bytes % 64 == 0) __builtin_prefetch(ahead + (size_t)v * LANES * element_bytes);
+    }
+#else
+    // The last key of an odd number has no neighbour: its half of the lanes is zero.
+    const bool is_pair = key + 1 < end;
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v += 2) {
+      const uint16_t *even = (const uint16_t *)row + v * LANES;
+      const uint16_t *odd = (const uint16_t *)(row + values->stride) + v * LANES;
+      __builtin_prefetch(ahead + v * LANES * 2);
+      __builtin_prefetch(ahead + values->stride + v * LANES * 2);
+      if (v + 1 == vectors) loaded[v] = v_interleave(even, is_pair ? odd : NULL, LANES);
+      else if (__builtin_expect(is_pair, 1)) v_unpack(even, odd, &loaded[v]);
+      else v_unpack_single(even, &loaded[v]);
+    }
+#endif
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) {
+      V weight = v_set1(weights[(size_t)r * weight_stride + key / PER_LANE]);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++)
+        totals[r * vectors + v] = MULTIPLY_ADD(totals[r * vectors + v], weight, loaded[v]);
+    }
+    row += PER_LANE * values->stride;
+    ahead += PER_LANE * values->stride;
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * vectors; i++)
+    v_store(sums + (size_t)(i / vectors) * sum_stride + column + (size_t)(i % vectors) * LANES, totals[i]);
+}
+
+static inline __attribute__((always_inline)) void NAME(value_range)(const NAME(row_source) *values,
+                                                                    size_t value_dimension, const float *weights,
+                                                                    float *sums, size_t low, size_t high,
+                                                                    const int rows, const fovea_element element) {
+  for (size_t i = 0; i < (size_t)rows * value_dimension; i += LANES) v_store(sums + i, v_zero());
+  for (size_t key = low; key < high; key += VALUE_RUN) {
+    size_t end = high - key < VALUE_RUN ? high : key + VALUE_RUN;
+    size_t column = 0;
+    for (; column + PANEL <= value_dimension; column += PANEL)
+      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, PANEL_VECTORS, element);
+    for (; column + 2 * LANES <= value_dimension; column += 2 * LANES)
+      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, 2, element);
+    if (column < value_dimension)
+      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, 1, element);
+  }
+}
+
+// Calls a function with its row count and element as constants.
+#if PER_LANE == 1
+#define CALL_ELEMENT(function, rows_constant, element, ...)                             \
+  switch (element) {                                                                    \
+    case FOVEA_FLOAT32: function(__VA_ARGS__, rows_constant, FOVEA_FLOAT32); break;     \
+    case FOVEA_FLOAT16: function(__VA_ARGS__, rows_constant, FOVEA_FLOAT16); break;     \
+    case FOVEA_BFLOAT16: function(__VA_ARGS__, rows_constant, FOVEA_BFLOAT16); break;   \
+  }
+#else
+#define CALL_ELEMENT(function, rows_constant, element, ...) function(__VA_ARGS__, rows_constant, FOVEA_BFLOAT16);
+#endif
+#define CALL_ROWS(function, rows, element, ...)                     \
+  switch (rows) {                                                   \
+    case 1: CALL_ELEMENT(function, 1, element, __VA_ARGS__) break;  \
+    case 2: CALL_ELEMENT(function, 2, element, __VA_ARGS__) break;  \
+    case 3: CALL_ELEMENT(function, 3, element, __VA_ARGS__) break;  \
+    default: CALL_ELEMENT(function, 4, element, __VA_ARGS__) break; \
+  }
+
+// outputs = outputs * old_factor + sums * new_factor, the sums' columns brought into their order; false, with nothing
+// written, if a sum is infinite or NaN.
+static inline bool NAME(sums_are_finite)(const float *sums, size_t count) {
+  V check = v_zero();
+  for (size_t i = 0; i < count; i += LANES) check = v_fma(v_load(sums + i), v_zero(), check);
+  float total = v_sum(check);
+  return total == total;
+}
+
+static inline void NAME(join_sums)(const float *sums, float *outputs, size_t value_dimension, float old_factor,
+                                   float new_factor) {
+  V old = v_set1(old_factor), new = v_set1(new_factor);
+  for (size_t column = 0; column < value_dimension; column += 2 * LANES) {
+    const bool is_pair = column + 2 * LANES <= value_dimension;
+    V part[2] = {v_load(sums + column), is_pair ? v_load(sums + column + LANES) : v_zero()};
+#if PER_LANE == 2
+    if (is_pair) v_restore(part);
+#endif
+    for (int i = 0; i < 1 + is_pair; i++) {
+      float *out = outputs + column + (size_t)i * LANES;
+      v_store(out, v_fma(part[i], new, v_mul(v_load(out), old)));
+    }
+  }
+}
+
+static bool NAME(attention_rows)(const fovea_attention_rows *work) {
+  const fovea_attention_block *block = &work->block;
+  const size_t value_dimension = block->value_dimension;
+  if (block->dimension % (COLUMN_STEPS * PER_LANE) != 0 || value_dimension % 16 != 0) return false;
+  // The place of the sums has to hold a vector's rows of keys before.
+  if (LANES * block->dimension > FOVEA_KEY_BLOCK / PER_LANE * value_dimension) return false;
+  const size_t steps = block->dimension / PER_LANE;
+  const size_t weight_stride = FOVEA_KEY_BLOCK / PER_LANE;
+  const ptrdiff_t key_stride = NAME(row_bytes)(work->key_stride, work->key_element);
+  const ptrdiff_t value_stride = NAME(row_bytes)(work->value_stride, work->value_element);
+  const char *key_rows = work->key_rows, *value_rows = work->value_rows;
+  const NAME(row_source) keys = {key_rows, key_stride, block->key_count, value_rows, value_stride,
+                                 work->key_stride == (ptrdiff_t)block->dimension};
+  const NAME(row_source) values = {value_rows, value_stride, block->key_count,
+                                   key_rows + FOVEA_KEY_BLOCK * key_stride, key_stride, true};
+  float *scores = block->scratch;
+  float *weights = PER_LANE == 1 ? scores : scores + FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
+  float *sums = scores + 2 * FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
+
+  int32_t low = FOVEA_KEY_BLOCK, high = 0;
+  for (size_t row = 0; row < block->row_count; row++) {
+    if (block->visible_begin[row] >= block->visible_end[row]) continue;
+    if (block->visible_begin[row] < low) low = block->visible_begin[row];
+    if (block->visible_end[row] > high) high = block->visible_end[row];
+  }
+  if (low >= high) return true;
+  low = low / LANES * LANES;
+  const int32_t whole_high = (high + LANES - 1) / LANES * LANES;
+
+  float block_maxima[FOVEA_DIRECT_ROWS], block_sums[FOVEA_DIRECT_ROWS];
+  for (size_t row = 0; row < block->row_count; row += DIRECT_STEP) {
+    const float *q = (const float *)block->queries + row * steps;
+    CALL_ROWS(NAME(score_range), block->row_count - row, work->key_element, &keys, q, steps,
+              scores + row * FOVEA_KEY_BLOCK, (size_t)low, (size_t)high, (char *)sums)
+  }
+  for (size_t row = 0; row < block->row_count; row++)
+    NAME(softmax_row)(block, row, scores + row * FOVEA_KEY_BLOCK, weights + row * weight_stride, low, whole_high,
+                      block_maxima + row, block_sums + row);
+  for (size_t row = 0; row < block->row_count; row += DIRECT_STEP)
+    CALL_ROWS(NAME(value_range), block->row_count - row, work->value_element, &values, value_dimension,
+              weights + row * weight_stride, sums + row * value_dimension, (size_t)low, (size_t)high)
+  // An infinite or NaN value may belong to a key that weighs 0 in a row: the packed kernel tells them apart.
+  if (!NAME(sums_are_finite)(sums, block->row_count * value_dimension)) return false;
+  for (size_t row = 0; row < block->row_count; row++) {
+    float old_factor, new_factor;
+    merge_row(block->maxima + row, block->sums + row, block_maxima[row], block_sums[row], &old_factor, &new_factor);
+    NAME(join_sums)(sums + row * value_dimension, block->outputs + row * value_dimension, value_dimension, old_factor,
+                    new_factor);
+  }
+  return true;
+}
+
+#undef VALUE_RUN
+#undef ROWS_AHEAD
+#undef CALL_ELEMENT
+#undef CALL_ROWS
