@@ -43,6 +43,7 @@ struct PerplexityCommand: AsyncParsableCommand {
     parsing: .upToNextOption, help: ArgumentHelp("Add up the states of all parts instead.", valueName: "path"))
   var merge: [String] = []
 
+  @OptionGroup var comparison: ComparisonOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -57,6 +58,9 @@ struct PerplexityCommand: AsyncParsableCommand {
     }
     guard merge.isEmpty || (text.file == nil && text.tokens == nil && state == nil) else {
       throw ValidationError("--merge reads states only: give neither a text nor --state")
+    }
+    guard state == nil || !comparison.needsPredictions else {
+      throw ValidationError("--state holds sums only: give it without --compare and --save-logits")
     }
     guard !merge.isEmpty || text.file != nil || text.tokens != nil else {
       throw ValidationError("give a text to evaluate, --tokens or --merge")
@@ -99,6 +103,34 @@ struct PerplexityCommand: AsyncParsableCommand {
   private func evaluate(_ folder: String, on stream: ComputeStream) throws -> (PerplexityReport, Bool) {
     let progress = EvaluationProgress()
     defer { progress.finish() }
+    let evaluator = try loadEvaluator(folder, on: stream)
+    let fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
+    var run = try EvaluationRun(
+      evaluator, modelFingerprint: fingerprint, shard: shard,
+      stateFile: state.map { EvaluationRun.StateFile($0, interval: .seconds(stateInterval)) }, perTokenPath: perToken)
+    let predictions = try PredictionUses(
+      comparison, evaluator: evaluator, modelFingerprint: fingerprint, precision: compute.precision)
+    let windowCount = run.state.windowIndices.count
+    try run.run(
+      observe: comparison.needsPredictions ? { try predictions.add($0) } : nil,
+      shouldGoOn: { run in
+        progress.update(
+          "perplexity \(fixed(run.state.figures.perplexity, 4))", doneCount: run.state.results.count,
+          resumedCount: run.resumedWindowCount, count: windowCount, duration: run.duration)
+        return !Interrupt.isRequested
+      })
+    var report = PerplexityReport(run.state)
+    report.model = folder
+    report.threads = stream.threadCount
+    report.evaluatedTokens = run.evaluatedTokenCount
+    report.seconds = run.duration.seconds
+    if run.duration > .zero { report.tokensPerSecond = Double(run.evaluatedTokenCount) / run.duration.seconds }
+    let isInterrupted = run.state.results.count < windowCount
+    if !isInterrupted { report.comparison = try predictions.finish() }
+    return (report, isInterrupted)
+  }
+
+  private func loadEvaluator(_ folder: String, on stream: ComputeStream) throws -> WindowEvaluator {
     let model = try DecoderModel.load(folder: folder, precision: compute.precision, stream: stream)
     let tokenizer = text.tokens == nil ? try TextGenerator.tokenizerIfPresent(folder: folder) : nil
     try tokenizer?.checkVocabulary(fitsModelOf: model.configuration.vocabularySize, folder: folder)
@@ -106,24 +138,39 @@ struct PerplexityCommand: AsyncParsableCommand {
       method, text: text.read(method: method, tokenizer: tokenizer, configuration: model.configuration, folder: folder),
       contextLength: contextLength, stride: stride, windowLimit: chunks,
       modelContextLength: model.configuration.contextLength)
-    let evaluator = WindowEvaluator(model: model, plan: plan)
-    var run = try EvaluationRun(
-      evaluator, modelFingerprint: state == nil ? "" : modelFingerprint(folder: folder), shard: shard,
-      stateFile: state.map { EvaluationRun.StateFile($0, interval: .seconds(stateInterval)) }, perTokenPath: perToken)
-    let windowCount = run.state.windowIndices.count
-    try run.run(shouldGoOn: { run in
-      progress.update(
-        "perplexity \(fixed(run.state.figures.perplexity, 4))", doneCount: run.state.results.count,
-        resumedCount: run.resumedWindowCount, count: windowCount, duration: run.duration)
-      return !Interrupt.isRequested
-    })
-    var report = PerplexityReport(run.state)
-    report.model = folder
-    report.threads = stream.threadCount
-    report.evaluatedTokens = run.evaluatedTokenCount
-    report.seconds = run.duration.seconds
-    if run.duration > .zero { report.tokensPerSecond = Double(run.evaluatedTokenCount) / run.duration.seconds }
-    return (report, run.state.results.count < windowCount)
+    return WindowEvaluator(model: model, plan: plan)
+  }
+}
+
+/// Who looks at the predictions of a run.
+private struct PredictionUses {
+  private let comparison: ModelComparison?
+  private let writer: SavedLogitsWriter?
+  private let model: DecoderModel
+  private let base: String
+
+  init(
+    _ options: ComparisonOptions, evaluator: WindowEvaluator, modelFingerprint: String, precision: Precision
+  ) throws {
+    model = evaluator.model
+    base = options.compare ?? ""
+    comparison = try options.base(on: model.stream, precision: precision).map { base throws(EvaluationError) in
+      try ModelComparison(base, evaluator: evaluator)
+    }
+    writer = try options.saveLogits.map { path throws(EvaluationError) in
+      try SavedLogitsWriter(path, evaluator: evaluator, modelFingerprint: modelFingerprint)
+    }
+  }
+
+  func add(_ block: ScoredBlock) throws {
+    try comparison?.add(block, model: model)
+    try writer?.add(block, model: model)
+  }
+
+  /// Ends the file, and tells what was found.
+  func finish() throws -> ComparisonReport? {
+    try writer?.finish()
+    return comparison.map { ComparisonReport(base: base, $0.figures) }
   }
 }
 

@@ -24,6 +24,8 @@ struct PerplexityReport: Encodable {
   var evaluatedTokens: Int?
   var seconds: Double?
   var tokensPerSecond: Double?
+  /// What `--compare` found.
+  var comparison: ComparisonReport?
 
   /// The figures of `state`, whose setup says what was evaluated.
   init(_ state: EvaluationState) {
@@ -67,6 +69,6 @@ struct PerplexityReport: Encodable {
     if let tokensPerSecond, let seconds {
       rows.append(("speed", "\(fixed(tokensPerSecond, 0)) tokens/s, \(fixed(seconds, 1)) s"))
     }
-    return tableText(rows)
+    return tableText(rows + (comparison?.rows ?? []))
   }
 }

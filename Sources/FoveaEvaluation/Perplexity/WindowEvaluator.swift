@@ -1,6 +1,23 @@
 public import FoveaCore
 public import FoveaModels
 
+/// Some rows of a window's logits as they come.
+public struct ScoredBlock {
+  /// Which window of the plan.
+  public let window: Int
+  /// The tokens of the window.
+  public let tokens: [Int]
+  /// After which of them the logits are.
+  public let rows: Range<Int>
+  /// Float32 `[rows.count, vocabularySize]`; valid during the call that shows them only.
+  public let logits: Tensor
+  /// The negative log-likelihoods of the tokens that follow, in nats.
+  public let losses: [Double]
+
+  /// The tokens that follow.
+  public var targets: ArraySlice<Int> { tokens[rows.lowerBound + 1..<rows.upperBound + 1] }
+}
+
 /// Evaluates the windows of a plan, one at a time, each from an empty cache.
 ///
 /// One cache serves all windows. It is used only inside operations of the model's stream, which run one at a time: hence
@@ -12,9 +29,8 @@ public final class WindowEvaluator: @unchecked Sendable {
   public let model: DecoderModel
   private let cache: KeyValueCache
 
-  /// Looks at some of a window's logits: float32 `[targets.count, vocabularySize]`, valid during the call; with the
-  /// tokens that follow and their negative log-likelihoods in nats.
-  public typealias Observer = (_ logits: Tensor, _ targets: ArraySlice<Int>, _ losses: [Double]) throws -> Void
+  /// Looks at a part of a window.
+  public typealias Observer = (ScoredBlock) throws -> Void
 
   /// Prepares to evaluate `plan`.
   ///
@@ -27,7 +43,7 @@ public final class WindowEvaluator: @unchecked Sendable {
 
   /// The negative log-likelihoods, in nats, of a window's scored tokens.
   ///
-  /// - Parameter observe: is shown the logits, block by block.
+  /// - Parameter observe: is shown the logits, block by block, inside the model's operation.
   /// - Throws: ``ModelError`` if a token is not in the vocabulary; what `observe` throws.
   public func losses(ofWindow index: Int, observe: Observer? = nil) throws -> [Double] {
     let (tokens, firstScored) = plan.tokens(of: plan.windows[index])
@@ -38,7 +54,7 @@ public final class WindowEvaluator: @unchecked Sendable {
       try model.evaluate(Array(tokens.dropLast()), cache: cache, logitsFrom: firstScored - 1) { rows, logits in
         let targets = tokens[rows.lowerBound + 1..<rows.upperBound + 1]
         let losses = model.negativeLogLikelihoods(logits: logits, targets: targets)
-        try observe?(logits, targets, losses)
+        try observe?(ScoredBlock(window: index, tokens: tokens, rows: rows, logits: logits, losses: losses))
         result += losses
       }
       return result
