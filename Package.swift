@@ -57,7 +57,7 @@ let package = Package(
     library("FoveaTokenizers", ["FoveaCore", "CSentencePiece"]),
     library("FoveaModels", ["FoveaCore", "FoveaAttention", "FoveaSafetensors", "CFoveaKernels"]),
     library("FoveaGeneration", ["FoveaModels", "FoveaTokenizers"]),
-    library("FoveaEvaluation", ["FoveaModels", "FoveaTokenizers"]),
+    library("FoveaEvaluation", ["FoveaModels", "FoveaTokenizers", "FoveaSafetensors", "FoveaCore"]),
     library(
       "Fovea",
       [

@@ -9,7 +9,10 @@ struct FoveaCommand: AsyncParsableCommand {
       Text goes to standard output, everything else to standard error. Exit codes: 0; 64 for a wrong command line; 65 \
       for bad data; 66 for missing input; 70 for a fault of ours; 130 when interrupted.
       """,
-    subcommands: [GenerateCommand.self, TokenizeCommand.self, InspectCommand.self, BenchCommand.self])
+    subcommands: [
+      GenerateCommand.self, TokenizeCommand.self, InspectCommand.self, BenchCommand.self, PerplexityCommand.self,
+      ScoreCommand.self,
+    ])
 
   /// Replaces the argument parser's `main`, whose errors take several lines and whose exit codes are not ours.
   static func main() async {

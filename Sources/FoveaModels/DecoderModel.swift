@@ -94,7 +94,7 @@ public final class DecoderModel: Sendable {
     return result
   }
 
-  private func check(_ tokens: [Int], cache: KeyValueCache) throws {
+  func check(_ tokens: [Int], cache: KeyValueCache) throws {
     if let token = tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
       throw ModelError.tokenOutOfRange(token, vocabularySize: configuration.vocabularySize)
     }
@@ -107,7 +107,7 @@ public final class DecoderModel: Sendable {
   // MARK: The way of a token
 
   /// Embeds a chunk of tokens and takes it through every layer; returns the hidden states before the final norm.
-  private func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache) -> ActivationRows {
+  func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache) -> ActivationRows {
     let rowCount = tokens.count
     workspace.reserve(rowCount)
     let hiddenStates = workspace.rows(0, count: rowCount)
@@ -158,7 +158,7 @@ public final class DecoderModel: Sendable {
   }
 
   /// Final norm and output matrix of `rows`, written to `result` from row `firstRow` on.
-  private func writeLogits(_ hiddenStates: ActivationRows, rows: Range<Int>, _ result: Tensor, _ firstRow: Int) {
+  func writeLogits(_ hiddenStates: ActivationRows, rows: Range<Int>, _ result: Tensor, _ firstRow: Int) {
     var selected = hiddenStates
     selected.base = hiddenStates.row(rows.lowerBound)
     selected.count = rows.count

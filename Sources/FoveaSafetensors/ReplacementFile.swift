@@ -9,14 +9,14 @@ internal import Darwin
 #endif
 
 /// A file that appears under its name only when it is whole.
-struct ReplacementFile: ~Copyable {
+package struct ReplacementFile: ~Copyable {
   private let path: String
   private let temporaryPath: String
   private let overwriting: Bool
   private var descriptor: CInt
 
   /// Creates a file of another name beside `path`.
-  init(_ path: String, overwriting: Bool) throws(SafetensorsError) {
+  package init(_ path: String, overwriting: Bool) throws(SafetensorsError) {
     guard !path.utf8.contains(0) else {
       throw SafetensorsError(.unwritableFile, file: path, "cannot be written: the path holds a NUL byte")
     }
@@ -43,7 +43,7 @@ struct ReplacementFile: ~Copyable {
   }
 
   /// Appends `bytes`.
-  mutating func write(_ bytes: UnsafeRawBufferPointer) throws(SafetensorsError) {
+  package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(SafetensorsError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       // The slice's memory is the caller's and holds `rest.count` bytes.
@@ -61,7 +61,7 @@ struct ReplacementFile: ~Copyable {
   }
 
   /// Brings the bytes to the disk, then gives the file its name.
-  mutating func finish() throws(SafetensorsError) {
+  package mutating func finish() throws(SafetensorsError) {
     guard fsync(descriptor) == 0 else { throw failure() }
     let closing = descriptor
     descriptor = -1
@@ -75,7 +75,7 @@ struct ReplacementFile: ~Copyable {
   }
 
   /// Gives up: removes what was written.
-  mutating func discard() {
+  package mutating func discard() {
     if descriptor >= 0 { close(descriptor) }
     descriptor = -1
     unlink(temporaryPath)

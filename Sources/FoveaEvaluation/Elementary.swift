@@ -1,0 +1,15 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// The C library's `exp`, for the files that need nothing else of it.
+func exponential(_ value: Double) -> Double { exp(value) }
+
+extension Double {
+  /// The C library's `log`.
+  var naturalLogarithm: Double { log(self) }
+}
