@@ -4,7 +4,9 @@ import Testing
 /// The help is the command line's specification, so a change of it shall be seen in review.
 /// `FOVEA_RECORD_SNAPSHOTS=1` writes the files anew.
 @Suite struct HelpSnapshotTests {
-  @Test(arguments: [[], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"]])
+  @Test(arguments: [
+    [], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"], ["perplexity"], ["score"],
+  ])
   func helpIsAsReviewed(command: [String]) throws {
     let output = try FoveaExecutable.run(command + ["--help"])
     #expect(output.status == 0 && output.errors.isEmpty)
