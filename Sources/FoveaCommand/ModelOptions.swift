@@ -13,7 +13,11 @@ struct ModelOptions: ParsableArguments {
   ///
   /// - Throws: `CommandError` of category `missingInput` for a folder that does not exist, or none at all.
   func resolvedFolder() throws -> String {
-    let folder = try model ?? ModelFolder.standard()
+    try ModelOptions.checkedFolder(model ?? ModelFolder.standard())
+  }
+
+  /// `folder`, if there is such a one.
+  static func checkedFolder(_ folder: String) throws -> String {
     var status = stat()
     guard stat(folder, &status) == 0 else {
       throw CommandError(.missingInput, "\(folder): \(String(cString: strerror(errno)))")

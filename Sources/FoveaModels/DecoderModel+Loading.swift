@@ -42,6 +42,22 @@ extension DecoderModel {
   /// widened to float32.
   public var weightByteCount: Int { tensors.reduce(0) { $0 + $1.tensor.byteCount } }
 
+  /// The bytes of weights that evaluating one token reads: of an embedding that is not the head too, one row.
+  public var weightByteCountPerToken: Int {
+    weightByteCount - (configuration.tiesEmbeddings ? 0 : weights.embedding.byteCount)
+  }
+
+  /// The multiplications of one token's products with weights, those of the head included.
+  public var multiplicationCountPerToken: Int {
+    (weights.layers.flatMap { $0.linears } + [weights.head]).reduce(0) { $0 + $1.inputSize * $1.outputSize }
+  }
+
+  /// The type of the matrices, or float32 where they differ.
+  public var storedTypeName: String { weights.storedType.rawValue }
+
+  /// Whether activations enter products as bfloat16.
+  public var usesBFloat16Products: Bool { activationType == .bfloat16 }
+
   /// The bytes of the mapped checkpoint by element type.
   public var elementTypeByteCounts: [ElementType: Int] { weights.checkpointByteCounts }
 

@@ -26,7 +26,7 @@ public final class DecoderModel: Sendable {
 
   let weights: DecoderWeights
   private let rotary: RotaryEmbedding
-  private let activationType: ElementType
+  let activationType: ElementType
   private let workspace: Workspace
 
   /// Tokens evaluated together: enough for the products to run at full speed, few enough to bound the activations.

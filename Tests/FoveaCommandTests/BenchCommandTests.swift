@@ -43,4 +43,30 @@ import Testing
     let result = try #require((object["results"] as? [[String: Any]])?.first)
     #expect(result["peak_share"] == nil && result["gflops"] is Double)
   }
+
+  @Test func aModelsPromptsAndGenerationAreTimedAgainstTheirLimits() throws {
+    let object = try FoveaExecutable.json(
+      ["bench", "-p", "16", "-n", "4,2", "-d", "0,8", "-t", "1,2", "-r", "2"])
+    let results = try #require(object["results"] as? [[String: Any]])
+    let tests = ["pp16", "tg4", "tg2", "pp16 @ d8", "tg4 @ d8", "tg2 @ d8"]
+    #expect(results.map { $0["test"] as? String } == tests + tests)
+    #expect(results.map { $0["threads"] as? Int } == Array(repeating: 1, count: 6) + Array(repeating: 2, count: 6))
+    for result in results {
+      let median = try #require(result["median"] as? Double)
+      let range = try (#require(result["minimum"] as? Double), #require(result["maximum"] as? Double))
+      #expect(0 < range.0 && range.0 <= median && median <= range.1)
+      for key in ["limit", "limit_share", "load_seconds", "peak_memory_bytes", "parameter_count"] {
+        #expect(try #require(result[key] as? Double, "\(key)") > 0)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    (["-p", "-1"], 64), (["-d", "2000"], 64), (["-r", "0"], 64), (["--model", "/nowhere/at/all"], 66),
+  ])
+  func badOptionsOfTheModelBenchAreOneLine(arguments: [String], status: Int) throws {
+    let output = try FoveaExecutable.run(["bench"] + arguments)
+    #expect(output.status == status)
+    #expect(output.errors.split(separator: "\n").count == 1, "\(output.errors)")
+  }
 }

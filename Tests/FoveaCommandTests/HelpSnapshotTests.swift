@@ -5,7 +5,8 @@ import Testing
 /// `FOVEA_RECORD_SNAPSHOTS=1` writes the files anew.
 @Suite struct HelpSnapshotTests {
   @Test(arguments: [
-    [], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"], ["perplexity"], ["score"],
+    [], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"], ["bench", "model"], ["perplexity"],
+    ["score"],
   ])
   func helpIsAsReviewed(command: [String]) throws {
     let output = try FoveaExecutable.run(command + ["--help"])

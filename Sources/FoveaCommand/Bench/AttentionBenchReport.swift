@@ -8,6 +8,22 @@ struct AttentionBenchReport: Encodable {
     let bfloat16Gflops: Double?
     let int8Gops: Double?
     let memoryGbPerSecond: Double
+
+    init(_ peaks: MachinePeaks) {
+      threads = peaks.threadCount
+      float32Gflops = peaks.float32OperationsPerSecond.map { $0 / 1e9 }
+      bfloat16Gflops = peaks.bfloat16OperationsPerSecond.map { $0 / 1e9 }
+      int8Gops = peaks.int8OperationsPerSecond.map { $0 / 1e9 }
+      memoryGbPerSecond = peaks.memoryBytesPerSecond / 1e9
+    }
+
+    /// The limits in one line.
+    var text: String {
+      let arithmetic = [
+        ("float32", float32Gflops, "GFLOP/s"), ("bfloat16", bfloat16Gflops, "GFLOP/s"), ("int8", int8Gops, "GOP/s"),
+      ].compactMap { name, value, unit in value.map { "\(name) \(fixed($0, 0)) \(unit), " } }.joined()
+      return "\(arithmetic)memory \(fixed(memoryGbPerSecond, 1)) GB/s"
+    }
   }
 
   /// One case on one number of threads. Times are in milliseconds.
@@ -34,12 +50,7 @@ struct AttentionBenchReport: Encodable {
 
   init(instructionSet: String, peaks: [MachinePeaks]) {
     self.instructionSet = instructionSet
-    self.peaks = peaks.map {
-      Peaks(
-        threads: $0.threadCount, float32Gflops: $0.float32OperationsPerSecond.map { $0 / 1e9 },
-        bfloat16Gflops: $0.bfloat16OperationsPerSecond.map { $0 / 1e9 },
-        int8Gops: $0.int8OperationsPerSecond.map { $0 / 1e9 }, memoryGbPerSecond: $0.memoryBytesPerSecond / 1e9)
-    }
+    self.peaks = peaks.map(Peaks.init)
   }
 }
 
@@ -76,13 +87,7 @@ extension AttentionBenchReport {
   var heading: String {
     let threads = peaks.map { String($0.threads) }.joined(separator: " and ")
     var text = "attention, \(instructionSet), threads: \(threads), \(processor)\n"
-    for peaks in peaks {
-      let arithmetic = [
-        ("float32", peaks.float32Gflops, "GFLOP/s"), ("bfloat16", peaks.bfloat16Gflops, "GFLOP/s"),
-        ("int8", peaks.int8Gops, "GOP/s"),
-      ].compactMap { name, value, unit in value.map { "\(name) \(fixed($0, 0)) \(unit), " } }.joined()
-      text += "limits, threads: \(peaks.threads): \(arithmetic)memory \(fixed(peaks.memoryGbPerSecond, 1)) GB/s\n"
-    }
+    for peaks in peaks { text += "limits, threads: \(peaks.threads): \(peaks.text)\n" }
     let names = ["B,Nq,Nkv,Tq,Tkv,D", "type", "mask", "threads", "ms", "range", "GFLOP/s", "peak", "GB/s", "memory"]
     return text + "\n" + AttentionBenchReport.row(names)
   }

@@ -1,12 +1,12 @@
 import ArgumentParser
 
-/// `fovea bench`: measures parts of Fovea against what the machine can do at most.
+/// `fovea bench`: measures Fovea against what the machine can do at most.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure speed against the machine's own limits.",
     discussion: """
       Every result is checked before it is timed, and every limit is measured in the same run. Nothing else should \
-      run meanwhile.
+      run meanwhile. Without a subcommand models are measured: 'fovea bench -p 512 -n 128'.
       """,
-    subcommands: [BenchAttentionCommand.self])
+    subcommands: [BenchModelCommand.self, BenchAttentionCommand.self], defaultSubcommand: BenchModelCommand.self)
 }
