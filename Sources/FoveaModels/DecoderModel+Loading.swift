@@ -24,30 +24,36 @@ extension DecoderModel {
   }
 
   /// The matrices of the model as stored, the embedding once, and its vectors as widened.
-  private var tensors: [(tensor: Tensor, isMatrix: Bool)] {
-    var matrices = [weights.embedding]
-    var vectors = [weights.finalNorm.weight]
-    if !configuration.tiesEmbeddings { matrices.append(weights.head.weight) }
+  private var tensors: [Tensor] {
+    var tensors = [weights.embedding] + weights.finalNorm.vectors
+    if !configuration.tiesEmbeddings { tensors.append(weights.head.weight) }
     for layer in weights.layers {
-      matrices += layer.linears.map(\.weight)
-      vectors += [layer.attentionNorm.weight, layer.feedForwardNorm.weight] + layer.linears.compactMap(\.bias)
+      tensors += layer.linears.flatMap { [$0.weight] + ($0.bias.map { [$0] } ?? []) }
+      tensors += layer.norms.flatMap(\.vectors)
     }
-    return matrices.map { ($0, true) } + vectors.map { ($0, false) }
+    return tensors
   }
 
-  /// The number of parameters, tied ones counted once.
-  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.elementCount } }
+  private var sinkCount: Int { weights.layers.reduce(0) { $0 + $1.sinks.count } }
 
-  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms and biases
-  /// widened to float32.
-  public var weightByteCount: Int { tensors.reduce(0) { $0 + $1.tensor.byteCount } }
+  /// The number of parameters, tied ones counted once.
+  public var parameterCount: Int { tensors.reduce(sinkCount) { $0 + $1.elementCount } }
+
+  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms, biases and
+  /// sinks widened to float32.
+  public var weightByteCount: Int {
+    tensors.reduce(sinkCount * MemoryLayout<Float>.stride) { $0 + $1.byteCount }
+  }
 
   /// The bytes of the mapped checkpoint by element type.
   public var elementTypeByteCounts: [ElementType: Int] { weights.checkpointByteCounts }
 
-  /// The bytes that one position takes in a cache of this model.
-  public var cacheByteCountPerPosition: Int {
-    let type = makeCache().elementType
-    return 2 * configuration.layerCount * configuration.keyValueHeadCount * configuration.headDimension * type.byteCount
+  /// The bytes that one more position takes in a cache of this model, as long as no window is full.
+  public var cacheByteCountPerPosition: Int { cacheByteCount(length: 1) }
+
+  /// The bytes that a text of `length` tokens takes in a cache of this model, but for room to grow. Windowed layers stop
+  /// at their window and what is evaluated together.
+  public func cacheByteCount(length: Int) -> Int {
+    makeCache().stores.reduce(0) { $0 + $1.byteCount(positions: length) }
   }
 }
