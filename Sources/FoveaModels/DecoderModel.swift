@@ -48,11 +48,15 @@ public final class DecoderModel: Sendable {
   }
 
   /// An empty cache for this model.
-  public func makeCache() -> KeyValueCache {
+  public func makeCache() -> KeyValueCache { makeCache(keepsEverything: false) }
+
+  /// An empty cache whose windowed layers keep the whole text too if it `keepsEverything`: the reference for the rings.
+  package func makeCache(keepsEverything: Bool) -> KeyValueCache {
     let elementType = precision == .native ? weights.storedType : .float32
     let stores = configuration.layers.map { layer in
       KeyValueStore(
-        window: layer.window, contextLength: configuration.contextLength, rowsPerChunk: Self.rowsPerChunk,
+        window: layer.window, contextLength: configuration.contextLength,
+        rowsPerChunk: keepsEverything ? configuration.contextLength : Self.rowsPerChunk,
         headCount: configuration.keyValueHeadCount, headDimension: configuration.headDimension,
         elementType: elementType)
     }

@@ -172,7 +172,9 @@ import Testing
         var random = RandomValues(seed: UInt64(count + 1))
         var gate = random.values(count).map { Float($0 * 3) }
         let up = random.values(count).map { Float($0 * 4) }
-        for (index, value) in [Float](arrayLiteral: -40, 0, 30, -9, 8.5).enumerated() where index < count { gate[index] = value }
+        for (index, value) in [Float](arrayLiteral: -40, 0, 30, -9, 8.5).enumerated() where index < count {
+          gate[index] = value
+        }
         for (kind, function) in functions {
           for isGated in [true, false] {
             var outputs = [Float](repeating: 7, count: count + 1)
