@@ -119,3 +119,5 @@ static void exponential(const float *inputs, float *outputs, size_t count) {
   for (size_t i = 0; i < count; i += LANES)
     store_any(outputs, FOVEA_FLOAT32, i, v_exp(load_tail(inputs, i, count)), count - i);
 }
+
+#include "activation_template.h"

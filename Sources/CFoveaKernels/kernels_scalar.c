@@ -98,6 +98,51 @@ static void silu_multiply(const float *gate, const float *up, void *outputs, fov
     store(outputs, output_element, (ptrdiff_t)i, (float)((double)gate[i] / (1 + exp(-(double)gate[i])) * (double)up[i]));
 }
 
+static void layer_norm(const fovea_layer_norm *work) {
+  for (size_t row = 0; row < work->row_count; row++) {
+    const float *x = work->inputs + (ptrdiff_t)row * work->input_stride;
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < work->dimension; i++) mean += (double)x[i];
+    mean /= (double)work->dimension;
+    for (size_t i = 0; i < work->dimension; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
+    double scale = 1 / sqrt(squares / (double)work->dimension + (double)work->epsilon);
+    for (size_t i = 0; i < work->dimension; i++)
+      store(work->outputs, work->output_element, (ptrdiff_t)row * work->output_stride + (ptrdiff_t)i,
+            (float)(((double)x[i] - mean) * scale * (double)work->weight[i] + (double)work->bias[i]));
+  }
+}
+
+static double activated(const fovea_activation *work, double x) {
+  switch (work->kind) {
+    case FOVEA_SILU: return x / (1 + exp(-x));
+    case FOVEA_GELU: return x * erfc(-x / sqrt(2)) / 2;
+    case FOVEA_GELU_TANH: return x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x))) / 2;
+    case FOVEA_CLAMPED_SWISH:
+      if (x > (double)work->limit) x = (double)work->limit;
+      return x / (1 + exp(-(double)work->gain * x));
+  }
+  return 0;
+}
+
+static void activate(const fovea_activation *work) {
+  for (size_t i = 0; i < work->count; i++) {
+    double up = work->up ? (double)work->up[i] : 1;
+    if (work->up && work->kind == FOVEA_CLAMPED_SWISH) {
+      double limit = (double)work->limit;
+      up = (up > limit ? limit : up < -limit ? -limit : up) + 1;
+    }
+    store(work->outputs, work->output_element, (ptrdiff_t)i, (float)(activated(work, (double)work->gate[i]) * up));
+  }
+}
+
+static void add_scaled(const float *inputs, float factor, float *outputs, size_t count) {
+  for (size_t i = 0; i < count; i++) outputs[i] = (float)((double)outputs[i] + (double)inputs[i] * (double)factor);
+}
+
+static void soft_cap(const float *inputs, float cap, float *outputs, size_t count) {
+  for (size_t i = 0; i < count; i++) outputs[i] = (float)((double)cap * tanh((double)inputs[i] / (double)cap));
+}
+
 static void rotate(const float *inputs, const float *cosine, const float *sine, size_t pair_count, size_t dimension,
                    void *outputs, fovea_element output_element) {
   for (size_t i = 0; i < pair_count; i++) {

@@ -20,6 +20,7 @@ struct ModelReport: Encodable, Sendable {
   let vocabularySize: Int
   let contextLength: Int
   let tiesEmbeddings: Bool
+  let features: [String]
   let endOfTextTokens: [Int]
   let parameterCount: Int
   let weightBytes: Int
@@ -46,13 +47,14 @@ struct ModelReport: Encodable, Sendable {
     vocabularySize = configuration.vocabularySize
     contextLength = configuration.contextLength
     tiesEmbeddings = configuration.tiesEmbeddings
+    features = configuration.features
     endOfTextTokens = configuration.endOfTextTokens
     parameterCount = model.parameterCount
     weightBytes = model.weightByteCount
     weightBytesByType = Dictionary(
       uniqueKeysWithValues: model.elementTypeByteCounts.map { ($0.key.rawValue, $0.value) })
     cacheBytesPerToken = model.cacheByteCountPerPosition
-    cacheBytesAtFullContext = cacheBytesPerToken * configuration.contextLength
+    cacheBytesAtFullContext = model.cacheByteCount(length: configuration.contextLength)
     switch tokenizer {
     case .success(let tokenizer):
       self.tokenizer = tokenizer.map {
@@ -85,6 +87,7 @@ extension ModelReport {
       ("heads", "\(headCount) query, \(keyValueHeadCount) key/value, dimension \(headDimension)"),
       ("vocabulary", "\(vocabularySize) tokens" + (tiesEmbeddings ? ", input and output embeddings tied" : "")),
       ("context", "\(contextLength) tokens"),
+      ("features", features.isEmpty ? "none beyond Llama's" : features.joined(separator: ", ")),
       ("parameters", String(parameterCount)),
       ("weights", "\(byteText(weightBytes)) (\(types.joined(separator: ", ")))"),
       ("cache", "\(byteText(cacheBytesPerToken)) a token, \(byteText(cacheBytesAtFullContext)) at full context"),

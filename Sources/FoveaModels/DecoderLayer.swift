@@ -1,41 +1,57 @@
-internal import CFoveaKernels
 internal import FoveaCore
 
-/// The weights of one decoder layer. All matrices are views of the checkpoint.
+/// The weights of one decoder layer. Matrices are views of the checkpoint; a norm that is nil is not there.
 struct DecoderLayer: Sendable {
-  let attentionNorm: Norm
+  let attentionNorm: Norm?
   let queryProjection: LinearWeights
   let keyProjection: LinearWeights
   let valueProjection: LinearWeights
+  /// Of each head, or of all heads together: its dimension says which.
+  let queryNorm: Norm?
+  let keyNorm: Norm?
+  /// One logit a query head that joins the softmax and has no value, or none.
+  let sinks: [Float]
   let outputProjection: LinearWeights
-  let feedForwardNorm: Norm
-  let gateProjection: LinearWeights
-  let upProjection: LinearWeights
-  let downProjection: LinearWeights
+  let attentionOutputNorm: Norm?
+
+  let feedForwardNorm: Norm?
+  let feedForward: FeedForward
+  let feedForwardOutputNorm: Norm?
 
   var linears: [LinearWeights] {
+    [queryProjection, keyProjection, valueProjection, outputProjection] + feedForward.linears
+  }
+
+  var norms: [Norm] {
     [
-      queryProjection, keyProjection, valueProjection, outputProjection, gateProjection, upProjection, downProjection,
-    ]
+      attentionNorm, queryNorm, keyNorm, attentionOutputNorm, feedForwardNorm, feedForwardOutputNorm,
+    ].compactMap { $0 }
   }
 }
 
-/// A root-mean-square norm.
-struct Norm: Sendable {
-  /// `[hiddenSize]` float32: widened once at load, since it is read every row and is small.
-  let weight: Tensor
-  let epsilon: Float
+/// What follows attention in a layer.
+enum FeedForward: Sendable {
+  /// down · (activation(gate · x) ⊙ up · x).
+  case gated(GatedBlock)
+  /// down · activation(up · x).
+  case plain(up: LinearWeights, down: LinearWeights)
+  /// The sum of some gated blocks, weighted by what the router makes of x.
+  case experts([GatedBlock], router: LinearWeights)
 
-  /// outputs = norm(inputs), row by row, converted to the type of `outputs`.
-  func apply(_ inputs: ActivationRows, into outputs: ActivationRows, on stream: ComputeStream) {
-    let kernels = stream.kernels
-    stream.forEachRange(inputs.count, grain: 16) { rows in
-      var work = fovea_rms_norm(
-        inputs: inputs.floats(rows.lowerBound), input_stride: inputs.stride,
-        weight: weight.baseAddress.assumingMemoryBound(to: Float.self), epsilon: epsilon,
-        outputs: outputs.row(rows.lowerBound), output_stride: outputs.stride,
-        output_element: outputs.type.kernelElement, row_count: rows.count, dimension: weight.shape[0])
-      kernels.rms_norm(&work)
+  var linears: [LinearWeights] {
+    switch self {
+    case .gated(let block): block.linears
+    case .plain(let up, let down): [up, down]
+    case .experts(let blocks, let router): [router] + blocks.flatMap(\.linears)
     }
   }
+}
+
+/// The matrices of a gated feed-forward block.
+struct GatedBlock: Sendable {
+  let gate: LinearWeights
+  let up: LinearWeights
+  let down: LinearWeights
+
+  var linears: [LinearWeights] { [gate, up, down] }
 }

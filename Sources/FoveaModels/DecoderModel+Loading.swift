@@ -24,32 +24,42 @@ extension DecoderModel {
   }
 
   /// The matrices of the model as stored, the embedding once, and its vectors as widened.
-  private var tensors: [(tensor: Tensor, isMatrix: Bool)] {
-    var matrices = [weights.embedding]
-    var vectors = [weights.finalNorm.weight]
-    if !configuration.tiesEmbeddings { matrices.append(weights.head.weight) }
+  private var tensors: [Tensor] {
+    var tensors = [weights.embedding] + weights.finalNorm.vectors
+    if !configuration.tiesEmbeddings { tensors.append(weights.head.weight) }
     for layer in weights.layers {
-      matrices += layer.linears.map(\.weight)
-      vectors += [layer.attentionNorm.weight, layer.feedForwardNorm.weight] + layer.linears.compactMap(\.bias)
+      tensors += layer.linears.flatMap { [$0.weight] + ($0.bias.map { [$0] } ?? []) }
+      tensors += layer.norms.flatMap(\.vectors)
     }
-    return matrices.map { ($0, true) } + vectors.map { ($0, false) }
+    return tensors
   }
+
+  private var sinkCount: Int { weights.layers.reduce(0) { $0 + $1.sinks.count } }
 
   /// The number of parameters, tied ones counted once.
-  public var parameterCount: Int { tensors.reduce(0) { $0 + $1.tensor.elementCount } }
+  public var parameterCount: Int { tensors.reduce(sinkCount) { $0 + $1.elementCount } }
 
-  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms and biases
-  /// widened to float32.
-  public var weightByteCount: Int { tensors.reduce(0) { $0 + $1.tensor.byteCount } }
-
-  /// The bytes of weights that evaluating one token reads: of an embedding that is not the head too, one row.
-  public var weightByteCountPerToken: Int {
-    weightByteCount - (configuration.tiesEmbeddings ? 0 : weights.embedding.byteCount)
+  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms, biases and
+  /// sinks widened to float32.
+  public var weightByteCount: Int {
+    tensors.reduce(sinkCount * MemoryLayout<Float>.stride) { $0 + $1.byteCount }
   }
 
+  /// The bytes of matrices that evaluating one token reads, of experts those that it goes through.
+  public var weightByteCountPerToken: Int { sumPerToken { $0.weight.byteCount } }
+
   /// The multiplications of one token's products with weights, those of the head included.
-  public var multiplicationCountPerToken: Int {
-    (weights.layers.flatMap { $0.linears } + [weights.head]).reduce(0) { $0 + $1.inputSize * $1.outputSize }
+  public var multiplicationCountPerToken: Int { sumPerToken { $0.weight.elementCount } }
+
+  private func sumPerToken(_ cost: (LinearWeights) -> Int) -> Int {
+    weights.layers.reduce(cost(weights.head)) { sum, layer in
+      let total = layer.linears.reduce(0) { $0 + cost($1) }
+      guard case .experts(let blocks, _) = layer.feedForward, let experts = configuration.experts else {
+        return sum + total
+      }
+      let all = blocks.flatMap(\.linears).reduce(0) { $0 + cost($1) }
+      return sum + total - all + all / experts.expertCount * experts.expertsPerToken
+    }
   }
 
   /// The type of the matrices, or float32 where they differ.
@@ -61,9 +71,12 @@ extension DecoderModel {
   /// The bytes of the mapped checkpoint by element type.
   public var elementTypeByteCounts: [ElementType: Int] { weights.checkpointByteCounts }
 
-  /// The bytes that one position takes in a cache of this model.
-  public var cacheByteCountPerPosition: Int {
-    let type = makeCache().elementType
-    return 2 * configuration.layerCount * configuration.keyValueHeadCount * configuration.headDimension * type.byteCount
+  /// The bytes that one more position takes in a cache of this model, as long as no window is full.
+  public var cacheByteCountPerPosition: Int { cacheByteCount(length: 1) }
+
+  /// The bytes that a text of `length` tokens takes in a cache of this model, but for room to grow. Windowed layers stop
+  /// at their window and what is evaluated together.
+  public func cacheByteCount(length: Int) -> Int {
+    makeCache().stores.reduce(0) { $0 + $1.byteCount(positions: length) }
   }
 }

@@ -22,16 +22,11 @@ extension DecoderModel {
     let blockRowCount = min(logitBlockRowCount, max(0, tokens.count - firstRow))
     let block = Tensor(uninitialized: [blockRowCount, configuration.vocabularySize])
     try stream.run {
-      cache.reserve(tokens.count)
-      for first in stride(from: 0, to: tokens.count, by: Self.rowsPerChunk) {
-        let chunk = tokens[first..<min(tokens.count, first + Self.rowsPerChunk)]
-        let hiddenStates = evaluateLayers(chunk, cache: cache)
-        var row = max(first, firstRow)
-        while row < chunk.endIndex {
-          let rows = row..<min(chunk.endIndex, row + blockRowCount)
-          writeLogits(hiddenStates, rows: rows.lowerBound - first..<rows.upperBound - first, block, 0)
-          try consume(rows, block.sliced(axis: 0, 0..<rows.count))
-          row = rows.upperBound
+      try forEachChunk(of: tokens, cache: cache, from: firstRow) { hiddenStates, first in
+        for row in stride(from: 0, to: hiddenStates.count, by: blockRowCount) {
+          let rows = row..<min(hiddenStates.count, row + blockRowCount)
+          writeLogits(hiddenStates.rows(rows), block, 0)
+          try consume(first + rows.lowerBound..<first + rows.upperBound, block.sliced(axis: 0, 0..<rows.count))
         }
       }
     }

@@ -25,9 +25,9 @@ public final class DecoderModel: Sendable {
   public let stream: ComputeStream
 
   let weights: DecoderWeights
-  private let rotary: RotaryEmbedding
+  let workspace: Workspace
+  private let rotaries: [RotaryEmbedding]
   let activationType: ElementType
-  private let workspace: Workspace
 
   /// Tokens evaluated together: enough for the products to run at full speed, few enough to bound the activations.
   static let rowsPerChunk = 512
@@ -37,29 +37,30 @@ public final class DecoderModel: Sendable {
     self.weights = weights
     self.precision = precision
     self.stream = stream
-    rotary = RotaryEmbedding(
-      configuration.rotary, headDimension: configuration.headDimension, contextLength: configuration.contextLength)
+    rotaries = configuration.rotaries.map {
+      RotaryEmbedding($0, headDimension: configuration.headDimension, contextLength: configuration.contextLength)
+    }
     // Activations are bfloat16 only if they meet nothing but bfloat16 weights: other weights take float32.
-    activationType = precision == .native && weights.storedType == .bfloat16 ? .bfloat16 : .float32
-    let queryWidth = configuration.headCount * configuration.headDimension
-    let keyValueWidth = configuration.keyValueHeadCount * configuration.headDimension
-    workspace = Workspace(sizes: [
-      (configuration.hiddenSize, .float32),
-      (configuration.hiddenSize, activationType),
-      (queryWidth + 2 * keyValueWidth, .float32),
-      (queryWidth, activationType),
-      (queryWidth, activationType),
-      (configuration.intermediateSize, activationType),
-      (2 * rotary.pairCount, .float32),
-    ])
+    let activationType: ElementType = precision == .native && weights.storedType == .bfloat16 ? .bfloat16 : .float32
+    self.activationType = activationType
+    let angleCount = rotaries.reduce(0) { $0 + 2 * $1.pairCount }
+    workspace = Workspace { configuration.size(of: $0, activationType: activationType, angleCount: angleCount) }
   }
 
   /// An empty cache for this model.
-  public func makeCache() -> KeyValueCache {
-    KeyValueCache(
-      layerCount: configuration.layerCount, keyValueHeadCount: configuration.keyValueHeadCount,
-      headDimension: configuration.headDimension, contextLength: configuration.contextLength,
-      elementType: precision == .native ? weights.storedType : .float32)
+  public func makeCache() -> KeyValueCache { makeCache(keepsEverything: false) }
+
+  /// An empty cache whose windowed layers keep the whole text too if it `keepsEverything`: the reference for the rings.
+  package func makeCache(keepsEverything: Bool) -> KeyValueCache {
+    let elementType = precision == .native ? weights.storedType : .float32
+    let stores = configuration.layers.map { layer in
+      KeyValueStore(
+        window: layer.window, contextLength: configuration.contextLength,
+        rowsPerChunk: keepsEverything ? configuration.contextLength : Self.rowsPerChunk,
+        headCount: configuration.keyValueHeadCount, headDimension: configuration.headDimension,
+        elementType: elementType)
+    }
+    return KeyValueCache(stores: stores, contextLength: configuration.contextLength, elementType: elementType)
   }
 
   /// Evaluates `tokens` after what `cache` holds, and adds them to it.
@@ -77,21 +78,31 @@ public final class DecoderModel: Sendable {
       }
     let result = Tensor(uninitialized: [rowCount, configuration.vocabularySize])
     stream.run {
-      cache.reserve(tokens.count)
-      for first in stride(from: 0, to: tokens.count, by: Self.rowsPerChunk) {
-        let chunk = tokens[first..<min(tokens.count, first + Self.rowsPerChunk)]
-        let hiddenStates = evaluateLayers(chunk, cache: cache)
-        switch logits {
-        case .none: break
-        case .last:
-          if chunk.endIndex == tokens.count {
-            writeLogits(hiddenStates, rows: chunk.count - 1..<chunk.count, result, 0)
-          }
-        case .all: writeLogits(hiddenStates, rows: 0..<chunk.count, result, first)
-        }
+      let firstWanted = tokens.count - rowCount
+      forEachChunk(of: tokens, cache: cache, from: firstWanted) { hiddenStates, first in
+        writeLogits(hiddenStates, result, first - firstWanted)
       }
     }
     return result
+  }
+
+  /// Evaluates `tokens` in chunks and adds them to `cache`, inside an operation; `body` gets the hidden states of the
+  /// tokens from `firstWanted` on, chunk by chunk, with the index of their first token.
+  func forEachChunk(
+    of tokens: [Int], cache: KeyValueCache, from firstWanted: Int, _ body: (ActivationRows, Int) throws -> Void
+  ) rethrows {
+    guard !tokens.isEmpty else { return }
+    let usesLongFactors = rotaries[0].usesLongFactors(textLength: cache.length + tokens.count)
+    let repeated = cache.tokensToRepeat(usesLongFactors: usesLongFactors)
+    let text = repeated + tokens
+    cache.reserve(text.count)
+    for first in stride(from: 0, to: text.count, by: Self.rowsPerChunk) {
+      let chunk = text[first..<min(text.count, first + Self.rowsPerChunk)]
+      let hiddenStates = evaluateLayers(chunk, cache: cache, textLength: cache.evaluatedLength + text.count - first)
+      let firstRow = max(0, repeated.count + firstWanted - first)
+      guard firstRow < chunk.count else { continue }
+      try body(hiddenStates.rows(firstRow..<chunk.count), first + firstRow - repeated.count)
+    }
   }
 
   func check(_ tokens: [Int], cache: KeyValueCache) throws {
@@ -106,24 +117,26 @@ public final class DecoderModel: Sendable {
 
   // MARK: The way of a token
 
-  /// Embeds a chunk of tokens and takes it through every layer; returns the hidden states before the final norm.
-  func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache) -> ActivationRows {
-    let rowCount = tokens.count
-    workspace.reserve(rowCount)
-    let hiddenStates = workspace.rows(0, count: rowCount)
-    let normed = workspace.rows(1, count: rowCount)
-    let projected = workspace.rows(2, count: rowCount)
-    let queries = workspace.rows(3, count: rowCount)
-    let attended = workspace.rows(4, count: rowCount)
-    let activated = workspace.rows(5, count: rowCount)
-    let angles = workspace.rows(6, count: rowCount)
+  /// Embeds a chunk of a text of `textLength` tokens and takes it through every layer; returns the hidden states before
+  /// the final norm.
+  private func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache, textLength: Int) -> ActivationRows {
+    workspace.reserve(tokens.count)
+    func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: tokens.count) }
+    let hiddenStates = rows(.hiddenStates)
+    let normed = rows(.normed)
+    let projected = rows(.projected)
+    let queries = rows(.queries)
+    let attended = rows(.attended)
+    let activated = rows(.activated)
+    let angles = rows(.angles)
     let queryWidth = queries.stride
     let keyValueWidth = (projected.stride - queryWidth) / 2
+    let activation = configuration.activation
 
     embed(tokens, into: hiddenStates)
-    fillAngles(angles, firstPosition: cache.length)
+    fillAngles(angles, firstPosition: cache.evaluatedLength, textLength: textLength)
     for (index, layer) in weights.layers.enumerated() {
-      layer.attentionNorm.apply(hiddenStates, into: normed, on: stream)
+      normalize(hiddenStates, by: layer.attentionNorm, into: normed)
       stream.multiply(
         normed,
         [
@@ -137,93 +150,80 @@ public final class DecoderModel: Sendable {
         ])
       rotate(projected, angles: angles, queries: queries, cache: cache, layer: index)
       attend(queries, cache: cache, layer: index, into: attended)
-      stream.multiply(
-        attended,
-        [
-          LinearProduct(
-            weights: layer.outputProjection, outputs: hiddenStates.floats(), outputStride: hiddenStates.stride)
-        ], accumulates: true)
+      addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
 
-      layer.feedForwardNorm.apply(hiddenStates, into: normed, on: stream)
-      stream.multiplyGated(normed, gate: layer.gateProjection, up: layer.upProjection, into: activated)
-      stream.multiply(
-        activated,
-        [
-          LinearProduct(
-            weights: layer.downProjection, outputs: hiddenStates.floats(), outputStride: hiddenStates.stride)
-        ], accumulates: true)
+      normalize(hiddenStates, by: layer.feedForwardNorm, into: normed)
+      switch layer.feedForward {
+      case .gated(let block):
+        stream.multiplyGated(normed, gate: block.gate, up: block.up, activation: activation, into: activated)
+        addProduct(activated, block.down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+      case .plain(let up, let down):
+        stream.multiplyActivated(normed, up: up, activation: activation, into: activated)
+        addProduct(activated, down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+      case .experts(let blocks, let router):
+        let branch = rows(.branch)
+        // The choice of experts is sensitive: the router reads float32 whatever the products take.
+        if normed.type != .float32 { normalize(hiddenStates, by: layer.feedForwardNorm, into: branch) }
+        let scores = rows(.routerLogits)
+        stream.multiply(
+          normed.type == .float32 ? normed : branch,
+          [LinearProduct(weights: router, outputs: scores.floats(), outputStride: scores.stride)])
+        sumExperts(blocks, of: normed, scores: scores, into: branch)
+        add(branch, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+      }
     }
-    cache.advance(by: rowCount)
+    cache.advance(over: tokens)
     return hiddenStates
   }
 
-  /// Final norm and output matrix of `rows`, written to `result` from row `firstRow` on.
-  func writeLogits(_ hiddenStates: ActivationRows, rows: Range<Int>, _ result: Tensor, _ firstRow: Int) {
-    var selected = hiddenStates
-    selected.base = hiddenStates.row(rows.lowerBound)
-    selected.count = rows.count
-    let normed = workspace.rows(1, count: rows.count)
-    weights.finalNorm.apply(selected, into: normed, on: stream)
-    let outputs = result.baseAddress.assumingMemoryBound(to: Float.self) + firstRow * configuration.vocabularySize
-    stream.multiply(
-      normed, [LinearProduct(weights: weights.head, outputs: outputs, outputStride: configuration.vocabularySize)])
+  /// Final norm and output matrix, written to `result` from row `firstRow` on.
+  func writeLogits(_ hiddenStates: ActivationRows, _ result: Tensor, _ firstRow: Int) {
+    let normed = workspace.rows(.normed, count: hiddenStates.count)
+    normalize(hiddenStates, by: weights.finalNorm, into: normed)
+    let vocabularySize = configuration.vocabularySize
+    let logits = result.baseAddress.assumingMemoryBound(to: Float.self) + firstRow * vocabularySize
+    stream.multiply(normed, [LinearProduct(weights: weights.head, outputs: logits, outputStride: vocabularySize)])
+    finish(logits, count: hiddenStates.count * vocabularySize)
   }
 
-  // MARK: Steps
+  // MARK: Attention
 
-  private func embed(_ tokens: ArraySlice<Int>, into hiddenStates: ActivationRows) {
-    let kernels = stream.kernels
-    let table = weights.embedding
-    let rowByteCount = configuration.hiddenSize * table.elementType.byteCount
-    stream.forEachRange(tokens.count, grain: 32) { rows in
-      for row in rows {
-        kernels.convert(
-          table.baseAddress + tokens[tokens.startIndex + row] * rowByteCount, table.elementType.kernelElement,
-          hiddenStates.row(row), FOVEA_FLOAT32, configuration.hiddenSize)
-      }
-    }
-  }
-
-  /// The cosines, then the sines, of every row's position.
-  private func fillAngles(_ angles: ActivationRows, firstPosition: Int) {
-    stream.forEachRange(angles.count, grain: 16) { rows in
-      for row in rows {
-        rotary.fill(
-          position: firstPosition + row, cosine: angles.floats(row), sine: angles.floats(row) + rotary.pairCount)
-      }
-    }
-  }
-
-  /// Rotates queries and keys by their positions; keys and values go to the cache in its type.
+  /// Norms queries and keys where the family does, turns them by their positions; keys and values go to the cache in its
+  /// type.
   private func rotate(
     _ projected: ActivationRows, angles: ActivationRows, queries: ActivationRows, cache: KeyValueCache, layer: Int
   ) {
     let kernels = stream.kernels
     let dimension = configuration.headDimension
-    let stored = cache.rows(ofLayer: layer)
-    let storedType = cache.elementType.kernelElement
-    let headByteCount = stored.headStride * cache.elementType.byteCount
-    let firstPosition = cache.length
+    let weights = weights.layers[layer]
+    let store = cache.stores[layer]
+    let storedType = store.elementType.kernelElement
+    let headByteCount = store.headStride * store.elementType.byteCount
+    let firstPosition = cache.evaluatedLength
+    let rotaryIndex = configuration.layers[layer].rotaryIndex
+    let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
+    let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
+    let (headCount, keyValueHeadCount) = (configuration.headCount, configuration.keyValueHeadCount)
     stream.forEachRange(projected.count, grain: 16) { rows in
       for row in rows {
-        let cosine = angles.floats(row)
-        let sine = cosine + rotary.pairCount
+        let cosine = angles.floats(row) + angleOffset
+        let sine = cosine + pairCount
         var source = projected.floats(row)
-        for head in 0..<configuration.headCount {
+        weights.queryNorm?.applyInPlace(kernels, source, width: headCount * dimension)
+        for head in 0..<headCount {
           kernels.rotate(
-            source, cosine, sine, rotary.pairCount, dimension,
-            queries.row(row) + head * dimension * queries.type.byteCount,
-            queries.type.kernelElement)
+            source, cosine, sine, pairCount, dimension,
+            queries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
           source += dimension
         }
-        let offset = (firstPosition + row) * dimension * cache.elementType.byteCount
-        for head in 0..<configuration.keyValueHeadCount {
-          kernels.rotate(
-            source, cosine, sine, rotary.pairCount, dimension, stored.keys + head * headByteCount + offset, storedType)
+        let target = store.row(firstPosition + row)
+        weights.keyNorm?.applyInPlace(kernels, source, width: keyValueHeadCount * dimension)
+        for head in 0..<keyValueHeadCount {
+          kernels.rotate(source, cosine, sine, pairCount, dimension, target.key + head * headByteCount, storedType)
           source += dimension
         }
-        for head in 0..<configuration.keyValueHeadCount {
-          kernels.convert(source, FOVEA_FLOAT32, stored.values + head * headByteCount + offset, storedType, dimension)
+        for head in 0..<keyValueHeadCount {
+          kernels.convert(source, FOVEA_FLOAT32, target.value + head * headByteCount, storedType, dimension)
           source += dimension
         }
       }
@@ -233,25 +233,36 @@ public final class DecoderModel: Sendable {
   /// Causal attention of the chunk's queries over the cache and the chunk itself.
   private func attend(_ queries: ActivationRows, cache: KeyValueCache, layer: Int, into attended: ActivationRows) {
     let dimension = configuration.headDimension
-    let keyLength = cache.length + queries.count
-    let stored = cache.rows(ofLayer: layer)
-    let storedStrides = AttentionStrides(batch: 0, head: stored.headStride, position: dimension)
+    let store = cache.stores[layer]
+    let segments = store.segments(from: cache.evaluatedLength, to: cache.evaluatedLength + queries.count)
+    let keyLength = segments.reduce(0) { $0 + $1.count }
     let rowStrides = AttentionStrides(batch: 0, head: dimension, position: queries.stride)
     let problem = AttentionProblem(
       headCount: configuration.headCount, keyValueHeadCount: configuration.keyValueHeadCount,
       queryLength: queries.count, keyLength: keyLength, headDimension: dimension, resultType: attended.type)
     let engine = AttentionEngine(
       problem: problem, queries: queries.base, queryType: queries.type.kernelElement, queryStrides: rowStrides,
-      keyType: cache.elementType.kernelElement, valueType: cache.elementType.kernelElement,
-      segments: [
-        KeyValueSegment(
-          keys: stored.keys, keyStrides: storedStrides, values: stored.values, valueStrides: storedStrides,
-          count: keyLength)
-      ],
+      keyType: store.elementType.kernelElement, valueType: store.elementType.kernelElement, segments: segments,
       outputs: attended.base, outputType: attended.type.kernelElement, outputStrides: rowStrides,
-      scale: 1 / Float(dimension).squareRoot(),
+      scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
       visibleKeys: VisibleKeys(
-        queryLength: queries.count, keyLength: keyLength, isCausal: true, options: AttentionOptions()))
+        queryLength: queries.count, keyLength: keyLength, isCausal: true,
+        options: AttentionOptions(window: configuration.layers[layer].window)),
+      sinks: weights.layers[layer].sinks)
     engine.run(on: stream)
+  }
+
+  /// The cosines, then the sines, of every row's position, one rotary setting after another.
+  private func fillAngles(_ angles: ActivationRows, firstPosition: Int, textLength: Int) {
+    stream.forEachRange(angles.count, grain: 16) { rows in
+      for row in rows {
+        var target = angles.floats(row)
+        for rotary in rotaries {
+          rotary.fill(
+            position: firstPosition + row, textLength: textLength, cosine: target, sine: target + rotary.pairCount)
+          target += 2 * rotary.pairCount
+        }
+      }
+    }
   }
 }

@@ -23,40 +23,15 @@ struct DecoderWeights: Sendable {
   /// - Throws: ``SafetensorsError`` naming a tensor that is missing or has another shape or type.
   init(configuration: ModelConfiguration, checkpoint: Checkpoint) throws {
     checkpointByteCounts = checkpoint.byteCounts
-    let names = WeightNames(contains: checkpoint.contains)
+    let names = WeightNames(configuration.family.traits.names, contains: checkpoint.contains)
     let source = WeightSource(checkpoint: checkpoint)
     let hiddenSize = configuration.hiddenSize
-    let queryWidth = configuration.headCount * configuration.headDimension
-    let keyValueWidth = configuration.keyValueHeadCount * configuration.headDimension
-
-    func norm(_ name: String) throws -> Norm {
-      Norm(weight: try source.vector(name + ".weight", size: hiddenSize), epsilon: configuration.normEpsilon)
-    }
     embedding = try source.matrix(names.embedding + ".weight", [configuration.vocabularySize, hiddenSize])
     layers = try (0..<configuration.layerCount).map { index in
-      func linear(_ part: WeightNames.LayerPart, _ outputSize: Int, _ inputSize: Int, hasBias: Bool) throws
-        -> LinearWeights
-      {
-        let name = names.layer(index, part)
-        return LinearWeights(
-          weight: try source.matrix(name + ".weight", [outputSize, inputSize]),
-          bias: hasBias ? try source.vector(name + ".bias", size: outputSize) : nil)
-      }
-      let attentionBias = configuration.attentionBias
-      let feedForwardBias = configuration.feedForwardBias
-      let intermediateSize = configuration.intermediateSize
-      return DecoderLayer(
-        attentionNorm: try norm(names.layer(index, .attentionNorm)),
-        queryProjection: try linear(.queryProjection, queryWidth, hiddenSize, hasBias: attentionBias),
-        keyProjection: try linear(.keyProjection, keyValueWidth, hiddenSize, hasBias: attentionBias),
-        valueProjection: try linear(.valueProjection, keyValueWidth, hiddenSize, hasBias: attentionBias),
-        outputProjection: try linear(.outputProjection, hiddenSize, queryWidth, hasBias: attentionBias),
-        feedForwardNorm: try norm(names.layer(index, .feedForwardNorm)),
-        gateProjection: try linear(.gateProjection, intermediateSize, hiddenSize, hasBias: feedForwardBias),
-        upProjection: try linear(.upProjection, intermediateSize, hiddenSize, hasBias: feedForwardBias),
-        downProjection: try linear(.downProjection, hiddenSize, intermediateSize, hasBias: feedForwardBias))
+      try DecoderLayer(configuration, index: index, names: names, source: source)
     }
-    finalNorm = try norm(names.finalNorm)
+    finalNorm = try source.norm(
+      names.finalNorm, size: hiddenSize, kind: configuration.normKind, epsilon: configuration.normEpsilon)
     head = LinearWeights(
       weight: configuration.tiesEmbeddings
         ? embedding : try source.matrix(names.head + ".weight", [configuration.vocabularySize, hiddenSize]),
@@ -64,19 +39,81 @@ struct DecoderWeights: Sendable {
   }
 }
 
-/// Takes tensors out of a checkpoint in the types that the kernels read.
-private struct WeightSource {
-  let checkpoint: Checkpoint
-  private static let readableTypes: [ElementType] = [.float32, .float16, .bfloat16]
+extension DecoderLayer {
+  fileprivate init(
+    _ configuration: ModelConfiguration, index: Int, names: WeightNames, source: WeightSource
+  ) throws {
+    let parts = names.layer
+    let hiddenSize = configuration.hiddenSize
+    let queryWidth = configuration.headCount * configuration.headDimension
+    let keyValueWidth = configuration.keyValueHeadCount * configuration.headDimension
+    func norm(_ part: String?, size: Int) throws -> Norm? {
+      try part.map {
+        try source.norm(
+          names.layer(index, $0), size: size, kind: configuration.normKind, epsilon: configuration.normEpsilon)
+      }
+    }
 
-  /// A matrix as stored.
-  func matrix(_ name: String, _ shape: [Int]) throws -> Tensor {
-    try checkpoint.tensor(name, shape: shape, elementTypes: Self.readableTypes)
+    attentionNorm = try norm(parts.attentionNorm, size: hiddenSize)
+    let hasBias = configuration.attentionBias
+    let widths = [queryWidth, keyValueWidth, keyValueWidth]
+    let projections =
+      if let fused = parts.fusedProjections {
+        try source.fusedLinears(names.layer(index, fused), widths, hiddenSize, hasBias: hasBias)
+      } else {
+        try zip([parts.queryProjection, parts.keyProjection, parts.valueProjection], widths).map { part, width in
+          try source.linear(names.layer(index, part), width, hiddenSize, hasBias: hasBias)
+        }
+      }
+    (queryProjection, keyProjection, valueProjection) = (projections[0], projections[1], projections[2])
+    let normsHeads = configuration.queryKeyNorm == .heads
+    let hasQueryKeyNorm = configuration.queryKeyNorm != .none
+    queryNorm = try norm(
+      hasQueryKeyNorm ? parts.queryNorm : nil, size: normsHeads ? configuration.headDimension : queryWidth)
+    keyNorm = try norm(
+      hasQueryKeyNorm ? parts.keyNorm : nil, size: normsHeads ? configuration.headDimension : keyValueWidth)
+    sinks =
+      try parts.sinks.map { try source.vector(names.layer(index, $0), size: configuration.headCount).floats() } ?? []
+    outputProjection = try source.linear(
+      names.layer(index, parts.outputProjection), hiddenSize, queryWidth, hasBias: configuration.outputBias)
+    attentionOutputNorm = try norm(parts.attentionOutputNorm, size: hiddenSize)
+
+    feedForwardNorm = try norm(parts.feedForwardNorm, size: hiddenSize)
+    feedForward = try FeedForward(configuration, index: index, names: names, source: source)
+    feedForwardOutputNorm = try norm(parts.feedForwardOutputNorm, size: hiddenSize)
   }
+}
 
-  /// A vector widened to float32: small, and read once a row.
-  func vector(_ name: String, size: Int) throws -> Tensor {
-    let stored = try checkpoint.tensor(name, shape: [size], elementTypes: Self.readableTypes)
-    return Tensor(stored.floats(), shape: [size])
+extension FeedForward {
+  fileprivate init(
+    _ configuration: ModelConfiguration, index: Int, names: WeightNames, source: WeightSource
+  ) throws {
+    let parts = names.layer
+    let hiddenSize = configuration.hiddenSize
+    let size = configuration.intermediateSize
+    let hasBias = configuration.feedForwardBias
+    func linear(_ part: String, _ outputSize: Int, _ inputSize: Int) throws -> LinearWeights {
+      try source.linear(names.layer(index, part), outputSize, inputSize, hasBias: hasBias)
+    }
+    switch (configuration.layers[index].feedForward, configuration.experts) {
+    case (.experts, let experts?):
+      self = .experts(
+        try source.experts(
+          parts.experts, experts, hiddenSize: hiddenSize, hasBias: hasBias, name: { names.layer(index, $0) }),
+        router: try source.linear(
+          names.layer(index, parts.router), experts.expertCount, hiddenSize, hasBias: parts.experts.isTransposed))
+    case (.plain, _):
+      self = .plain(
+        up: try linear(parts.upProjection, size, hiddenSize), down: try linear(parts.downProjection, hiddenSize, size))
+    case (.gated, _), (.experts, nil):
+      let halves =
+        if let fused = parts.fusedGateUp {
+          try source.fusedLinears(names.layer(index, fused), [size, size], hiddenSize, hasBias: hasBias)
+        } else {
+          [try linear(parts.gateProjection, size, hiddenSize), try linear(parts.upProjection, size, hiddenSize)]
+        }
+      self = .gated(
+        GatedBlock(gate: halves[0], up: halves[1], down: try linear(parts.downProjection, hiddenSize, size)))
+    }
   }
 }

@@ -60,7 +60,7 @@ struct LinearProduct {
 extension ComputeStream {
   /// Columns of one piece of a matrix product. One row: a few pieces a thread, so that the threads end together; many
   /// rows: 64, so that a piece's weights stay in the first-level caches while the rows go by.
-  private func columnGrain(rowCount: Int, columnCount: Int) -> Int {
+  func columnGrain(rowCount: Int, columnCount: Int) -> Int {
     guard rowCount < 16 else { return 64 }
     let share = columnCount / (4 * threadCount)
     return max(16, (share + 15) / 16 * 16)
@@ -88,9 +88,10 @@ extension ComputeStream {
     }
   }
 
-  /// outputs = silu(activations · gateᵀ) · (activations · upᵀ), converted to the type of `outputs`, as one phase.
+  /// outputs = function(activations · gateᵀ) · (activations · upᵀ), converted to the type of `outputs`, as one phase.
   func multiplyGated(
-    _ activations: ActivationRows, gate: LinearWeights, up: LinearWeights, into outputs: ActivationRows
+    _ activations: ActivationRows, gate: LinearWeights, up: LinearWeights, activation: Activation = .silu,
+    into outputs: ActivationRows
   ) {
     let kernels = self.kernels
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * gate.outputSize))
@@ -110,9 +111,10 @@ extension ComputeStream {
         }
         for row in rows {
           let offset = (row - first) * grain
-          kernels.silu_multiply(
-            halves + offset, halves + halfCount + offset,
-            outputs.row(row) + columns.lowerBound * outputs.type.byteCount, outputs.type.kernelElement, columns.count)
+          activation.apply(
+            kernels, gate: halves + offset, up: halves + halfCount + offset,
+            outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
+            outputElement: outputs.type.kernelElement, count: columns.count)
         }
       }
     }

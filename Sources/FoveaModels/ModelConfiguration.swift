@@ -13,7 +13,7 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   /// The width of the residual stream.
   public let hiddenSize: Int
-  /// The width between the matrices of a feed-forward block.
+  /// The width between the matrices of a feed-forward block, if it is not one of ``experts``.
   public let intermediateSize: Int
   /// The number of decoder layers.
   public let layerCount: Int
@@ -29,18 +29,40 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// scaling, whose `max_position_embeddings` is the length before scaling.
   public let contextLength: Int
 
-  /// What is added to the mean square in norms.
+  /// In what layers differ, first to last.
+  public let layers: [LayerConfiguration]
+  /// The experts of layers that have them.
+  public let experts: ExpertConfiguration?
+
+  /// What is added to the mean square, or the variance, in norms.
   public let normEpsilon: Float
-  /// Whether the projections of attention have biases.
+  /// Whether the projections of attention have biases; see ``outputBias``.
   public let attentionBias: Bool
+  /// Whether the projection of attention's outputs has a bias.
+  public let outputBias: Bool
   /// Whether the matrices of feed-forward blocks have biases.
   public let feedForwardBias: Bool
   /// Whether the output matrix is the embedding.
   public let tiesEmbeddings: Bool
   /// The function in feed-forward blocks.
   public let activation: Activation
-  /// How positions turn queries and keys.
-  public let rotary: RotaryConfiguration
+  /// How positions turn queries and keys: one setting, or several of which each layer names one.
+  public let rotaries: [RotaryConfiguration]
+  /// The first of ``rotaries``, that of layers that attend to everything before them.
+  public var rotary: RotaryConfiguration { rotaries[0] }
+
+  /// What scores of attention are multiplied by.
+  public let attentionScale: Float
+  /// Soft-cap of scores: s becomes cap · tanh(s / cap); nil: none.
+  public let attentionSoftCap: Float?
+  /// Soft-cap of logits.
+  public let logitSoftCap: Float?
+  /// What embeddings are multiplied by.
+  public let embeddingMultiplier: Float
+  /// What blocks add to the residual stream is multiplied by this.
+  public let residualMultiplier: Float
+  /// What logits are multiplied by.
+  public let logitMultiplier: Float
 
   /// The token that starts a text, if there is one.
   public let beginningOfTextToken: Int?
@@ -49,6 +71,9 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// The type that the weights were saved in; nil if the file does not say or Fovea has no such type. What counts is
   /// the type of each tensor.
   public let elementType: ElementType?
+
+  var normKind: NormKind { family.traits.norm }
+  var queryKeyNorm: QueryKeyNorm { family.traits.queryKeyNorm }
 
   /// The name of the configuration's file in a model's folder.
   public static let fileName = "config.json"
@@ -80,131 +105,5 @@ public struct ModelConfiguration: Sendable, Equatable {
       generation = try ConfigurationReader(parsing: generationBytes, file: ModelConfiguration.generationFileName)
     }
     try self.init(settings, generation: generation)
-  }
-}
-
-// MARK: Parsing
-
-extension ModelConfiguration {
-  /// Bounds of the sizes: far above any model, and low enough that a product of any three fits in 63 bits.
-  private enum Limit {
-    static let hiddenSize = 1 << 20
-    static let intermediateSize = 1 << 21
-    static let layerCount = 10_000
-    static let headCount = 1 << 14
-    static let headDimension = 1 << 13
-    static let vocabularySize = 1 << 24
-    static let contextLength = 1 << 27
-  }
-
-  init(_ settings: ConfigurationReader, generation: ConfigurationReader?) throws(ModelError) {
-    guard let modelType = try settings.string("model_type") else {
-      throw settings.missing("model_type", "the name of a family")
-    }
-    guard let family = ModelFamily(rawValue: modelType) else {
-      let known = ModelFamily.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ModelError(
-        .unknownModelType, file: settings.file,
-        "'model_type' is '\(printable(modelType))', which Fovea does not know; it knows \(known)")
-    }
-    self.modelType = modelType
-    self.family = family
-
-    hiddenSize = try settings.requiredSize("hidden_size", limit: Limit.hiddenSize)
-    intermediateSize = try settings.requiredSize("intermediate_size", limit: Limit.intermediateSize)
-    layerCount = try settings.requiredSize("num_hidden_layers", limit: Limit.layerCount)
-    headCount = try settings.requiredSize("num_attention_heads", limit: Limit.headCount)
-    keyValueHeadCount =
-      try settings.integer("num_key_value_heads", in: 1...Limit.headCount)
-      ?? family.defaultKeyValueHeadCount(headCount: headCount)
-    headDimension = try Self.headDimension(settings, hiddenSize: hiddenSize, headCount: headCount)
-    vocabularySize = try settings.requiredSize("vocab_size", limit: Limit.vocabularySize)
-    let trainedLength =
-      try settings.integer("max_position_embeddings", in: 1...Limit.contextLength) ?? family.defaultContextLength
-    guard headCount % keyValueHeadCount == 0 else {
-      throw ModelError(
-        .invalidSetting, file: settings.file,
-        "'num_attention_heads' (\(headCount)) must be a multiple of 'num_key_value_heads' (\(keyValueHeadCount))")
-    }
-
-    let expectedEpsilon = "a positive number of at most 1"
-    normEpsilon = Float(
-      try settings.number("rms_norm_eps", expectedEpsilon, where: { Float($0) > 0 && $0 <= 1 }) ?? 1e-6)
-    let attentionBias = try settings.bool("attention_bias") ?? false
-    let feedForwardBias = try settings.bool("mlp_bias") ?? false
-    self.attentionBias = attentionBias && family.hasOptionalBiases
-    self.feedForwardBias = feedForwardBias && family.hasOptionalBiases
-    tiesEmbeddings = try settings.bool("tie_word_embeddings") ?? family.defaultTiesEmbeddings
-    activation = try Self.activation(settings, family: family)
-    rotary = try RotaryConfiguration(settings, headDimension: headDimension, contextLength: trainedLength)
-    contextLength = min(rotary.contextLength(trainedLength), Limit.contextLength)
-
-    beginningOfTextToken = try settings.tokens("bos_token_id", vocabularySize: vocabularySize)?.first
-    let endOfTextTokens = try settings.tokens("eos_token_id", vocabularySize: vocabularySize) ?? []
-    self.endOfTextTokens =
-      try generation?.tokens("eos_token_id", vocabularySize: vocabularySize) ?? endOfTextTokens
-    elementType = try Self.elementType(settings)
-    try Self.refuseUnsupported(settings, family: family, contextLength: contextLength)
-  }
-
-  private static func headDimension(
-    _ settings: ConfigurationReader, hiddenSize: Int, headCount: Int
-  ) throws(ModelError) -> Int {
-    if let dimension = try settings.integer("head_dim", in: 1...Limit.headDimension) {
-      guard dimension % 2 == 0 else {
-        throw ModelError(
-          .invalidSetting, file: settings.file, "'head_dim' must be even for rotary embeddings, found \(dimension)")
-      }
-      return dimension
-    }
-    guard hiddenSize % headCount == 0, hiddenSize / headCount % 2 == 0, hiddenSize / headCount <= Limit.headDimension
-    else {
-      throw ModelError(
-        .invalidSetting, file: settings.file,
-        "'hidden_size' (\(hiddenSize)) over 'num_attention_heads' (\(headCount)) must be an even head dimension "
-          + "of at most \(Limit.headDimension), as there is no 'head_dim'")
-    }
-    return hiddenSize / headCount
-  }
-
-  private static func activation(
-    _ settings: ConfigurationReader, family: ModelFamily
-  ) throws(ModelError) -> Activation {
-    let name = try settings.string("hidden_act") ?? "silu"
-    guard let activation = Activation(transformersName: name), family.activations.contains(activation) else {
-      throw settings.unsupported(
-        "'hidden_act' is '\(printable(name))', an activation that Fovea does not have for \(family.rawValue)")
-    }
-    return activation
-  }
-
-  private static func elementType(_ settings: ConfigurationReader) throws(ModelError) -> ElementType? {
-    let earlierName = try settings.string("torch_dtype")
-    guard let name = try settings.string("dtype") ?? earlierName else { return nil }
-    return ElementType(rawValue: name.hasPrefix("torch.") ? String(name.dropFirst(6)) : name)
-  }
-
-  /// Features that would change what the layers compute and that are not built: better refused than left out silently.
-  private static func refuseUnsupported(
-    _ settings: ConfigurationReader, family: ModelFamily, contextLength: Int
-  ) throws(ModelError) {
-    for key in ["quantization_config", "quantization"] where settings[key] != nil {
-      throw settings.unsupported("'\(key)' is set; Fovea does not read quantised weights")
-    }
-    if family.hasSlidingWindow {
-      let window =
-        settings.hasKey("sliding_window")
-        ? try settings.integer("sliding_window", in: 1...Int.max) : family.defaultSlidingWindow
-      // A window at least as long as the context hides nothing.
-      if let window, window < contextLength {
-        throw settings.unsupported(
-          "'sliding_window' is \(window), shorter than the context of \(contextLength); Fovea has no sliding window")
-      }
-    }
-    if case .array(let kinds)? = settings["layer_types"],
-      let kind = kinds.first(where: { $0 != .string("full_attention") })
-    {
-      throw settings.unsupported("'layer_types' holds \(kind.summary); Fovea has full attention only")
-    }
   }
 }

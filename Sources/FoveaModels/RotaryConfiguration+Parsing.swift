@@ -9,56 +9,133 @@ internal import Darwin
 #endif
 
 extension RotaryConfiguration {
-  /// Reads the settings of either layout, with the precedence and defaults of transformers 5: `rope_scaling` before
-  /// `rope_parameters` if it is not empty, and what these hold before what stands beside them.
-  init(_ settings: ConfigurationReader, headDimension: Int, contextLength: Int) throws(ModelError) {
+  /// The rotary settings of a model: one for all layers or, for families whose windowed layers have their own, that of
+  /// the other layers and that of the windowed ones.
+  static func all(
+    _ settings: ConfigurationReader, traits: FamilyTraits, headDimension: Int, contextLength: Int
+  ) throws(ModelError) -> [RotaryConfiguration] {
+    guard let windowBase = traits.windowRotaryBase else {
+      return [
+        try RotaryConfiguration(
+          settings, try parameters(settings), traits: traits, headDimension: headDimension,
+          contextLength: contextLength)
+      ]
+    }
+    // Transformers 5 has an object for each kind of layer; transformers 4 has settings of its own for the windowed ones,
+    // which `rope_scaling` leaves alone.
+    let kinds = try settings.object("rope_parameters")
+    let scaling = try settings.object("rope_scaling")
+    let parameters = scaling?.isEmpty == false ? scaling : try kinds?.object("full_attention")
+    var full = try RotaryConfiguration(
+      settings, parameters, traits: traits, headDimension: headDimension, contextLength: contextLength)
+    if let kind = try kinds?.object("full_attention"), let base = try kind.base() { full.rotaryBase = base }
+    var windowTraits = traits
+    windowTraits.rotaryBase = try settings.base("rope_local_base_freq") ?? windowBase
+    let window = try RotaryConfiguration(
+      settings, try kinds?.object("sliding_attention"), traits: windowTraits, headDimension: headDimension,
+      contextLength: contextLength, readsOuterBase: false)
+    return [full, window]
+  }
+
+  /// `rope_scaling` if it is not empty, else `rope_parameters`.
+  private static func parameters(_ settings: ConfigurationReader) throws(ModelError) -> ConfigurationReader? {
     var parameters = try settings.object("rope_scaling")
     if parameters?.isEmpty ?? true { parameters = try settings.object("rope_parameters") }
     if let key = parameters?.firstKeyOfObject {
       throw settings.unsupported(
-        "'\(parameters?.prefix ?? "")\(printable(key))' is an object; Fovea has no rotary settings by kind of layer")
+        "'\(parameters?.prefix ?? "")\(printable(key))' is an object; this family has one rotary setting for all layers"
+      )
+    }
+    return parameters
+  }
+
+  /// Reads the settings of either layout, with the precedence and defaults of transformers 5: what `parameters` hold
+  /// before what stands beside them.
+  private init(
+    _ settings: ConfigurationReader, _ parameters: ConfigurationReader?, traits: FamilyTraits, headDimension: Int,
+    contextLength: Int, readsOuterBase: Bool = true
+  ) throws(ModelError) {
+    let outerBase = readsOuterBase ? try settings.base() : nil
+    rotaryBase = try parameters?.base() ?? outerBase ?? traits.rotaryBase
+    partialFactor = try Self.partialFactor(
+      [parameters, settings].compactMap { $0 }, isAllowed: traits.hasPartialRotation)
+    let dimension = Int(Double(headDimension) * partialFactor)
+    guard dimension > 0, dimension % 2 == 0 else {
+      throw ModelError(
+        .invalidSetting, file: settings.file,
+        "'partial_rotary_factor' (\(partialFactor)) of a head dimension of \(headDimension) must be an even number of values"
+      )
     }
 
-    let isBase = { (value: Double) in value > 0 && value <= 1e30 }
-    let expectedBase = "a positive number of at most 1e30"
-    let ownBase = try parameters?.number("rope_theta", expectedBase, where: isBase)
-    let outerBase = try settings.number("rope_theta", expectedBase, where: isBase)
-    rotaryBase = ownBase ?? outerBase ?? 10_000
-    try Self.refusePartialRotation(settings, parameters)
-    partialFactor = 1
-
-    let earlierType = try parameters?.string("type") ?? "default"
-    let type = try parameters?.string("rope_type") ?? earlierType
-    switch (type, parameters) {
-    case ("default", _): scaling = .none
-    case ("linear", let parameters?): scaling = .linear(factor: try parameters.requiredFactor())
-    case ("dynamic", let parameters?):
+    guard let parameters else {
+      scaling = traits.rotaryScaling
+      return
+    }
+    let earlierType = try parameters.string("type") ?? "default"
+    var type = try parameters.string("rope_type") ?? earlierType
+    if traits.longRotaryNames.contains(type) { type = "longrope" }
+    switch type {
+    case "default": scaling = .none
+    case "linear": scaling = .linear(factor: try parameters.requiredFactor())
+    case "dynamic":
       guard headDimension > 2 else { throw settings.unsupported("'dynamic' rotary scaling of heads of dimension 2") }
       scaling = .dynamic(factor: try parameters.requiredFactor(), originalContextLength: contextLength)
-    case ("yarn", let parameters?):
+    case "yarn":
       guard rotaryBase > 1 else { throw settings.unsupported("'yarn' with a 'rope_theta' of at most 1") }
-      let original = try parameters.originalContextLength(settings, contextLength: contextLength)
+      let original = try parameters.originalContextLength(settings, traits: traits, contextLength: contextLength)
       scaling = .yarn(try YarnScaling(parameters, original: original, contextLength: contextLength))
-    case ("llama3", let parameters?):
-      let original = try parameters.originalContextLength(settings, contextLength: contextLength)
+    case "llama3":
+      let original = try parameters.originalContextLength(settings, traits: traits, contextLength: contextLength)
       scaling = .llama3(try Llama3Scaling(parameters, original: original))
+    case "longrope":
+      let original = try parameters.originalContextLength(settings, traits: traits, contextLength: contextLength)
+      scaling = .long(
+        try LongScaling(parameters, original: original, contextLength: contextLength, pairCount: dimension / 2))
     default:
       throw settings.unsupported(
-        "rotary type '\(printable(type))' is not one that Fovea has: default, linear, dynamic, yarn, llama3")
+        "rotary type '\(printable(type))' is not one that Fovea has: default, linear, dynamic, yarn, llama3, longrope")
     }
   }
 
-  /// The families built so far turn whole heads: transformers' Llama fails, or ignores it, where the factor is not 1.
-  private static func refusePartialRotation(
-    _ settings: ConfigurationReader, _ parameters: ConfigurationReader?
-  ) throws(ModelError) {
-    for reader in [parameters, settings].compactMap({ $0 }) {
+  /// Transformers fails, or ignores the factor, where a family that does not know it has one that is not 1.
+  private static func partialFactor(
+    _ readers: [ConfigurationReader], isAllowed: Bool
+  ) throws(ModelError) -> Double {
+    for reader in readers {
       let expected = "a number above 0 and at most 1"
       let factor = try reader.number("partial_rotary_factor", expected, where: { $0 > 0 && $0 <= 1 })
-      if let factor, factor != 1 {
-        throw settings.unsupported("'\(reader.prefix)partial_rotary_factor' is \(factor); Fovea turns whole heads only")
+      guard let factor else { continue }
+      if factor != 1, !isAllowed {
+        throw reader.unsupported(
+          "'\(reader.prefix)partial_rotary_factor' is \(factor); this family turns whole heads only")
       }
+      return factor
     }
+    return 1
+  }
+}
+
+extension RotaryConfiguration.LongScaling {
+  /// Defaults as in transformers: the factor is the ratio of the lengths, the attention factor follows from it.
+  fileprivate init(
+    _ parameters: ConfigurationReader, original: Int, contextLength: Int, pairCount: Int
+  ) throws(ModelError) {
+    func factors(_ key: String) throws(ModelError) -> [Double] {
+      let expected = "a list of \(pairCount) numbers from 1e-9 to 1e9, for the 'longrope' type"
+      guard let value = parameters[key] else { throw parameters.missing(key, expected) }
+      guard case .array(let elements) = value else { throw parameters.invalid(key, expected, value) }
+      let numbers = elements.compactMap(\.double).filter { $0 >= 1e-9 && $0 <= 1e9 }
+      guard numbers.count == pairCount, elements.count == pairCount else {
+        throw parameters.invalid(key, expected, value)
+      }
+      return numbers
+    }
+    shortFactors = try factors("short_factor")
+    longFactors = try factors("long_factor")
+    originalContextLength = original
+    let factor = try parameters.factor("factor") ?? Double(contextLength) / Double(original)
+    let derived = factor <= 1 || original < 2 ? 1 : (1 + log(factor) / log(Double(original))).squareRoot()
+    attentionFactor = try parameters.factor("attention_factor") ?? derived
   }
 }
 
@@ -95,7 +172,7 @@ extension RotaryConfiguration.YarnScaling {
   }
 
   /// By how much attention sharpens at a stretch of `factor`: 0.1 · `scale` · ln(`factor`) + 1.
-  private static func magnitude(_ factor: Double, _ scale: Double) -> Double {
+  static func magnitude(_ factor: Double, _ scale: Double) -> Double {
     factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1
   }
 }
@@ -129,13 +206,19 @@ extension ConfigurationReader {
     return factor
   }
 
-  /// The context length before scaling: what stands beside the parameters, else in them, else the whole context.
+  /// A base of frequencies.
+  fileprivate func base(_ key: String = "rope_theta") throws(ModelError) -> Double? {
+    try number(key, "a positive number of at most 1e30", where: { $0 > 0 && $0 <= 1e30 })
+  }
+
+  /// The context length before scaling: what stands beside the parameters, else in them, else the whole context. Where a
+  /// family has a default for the first, that counts before what the parameters say.
   fileprivate func originalContextLength(
-    _ settings: ConfigurationReader, contextLength: Int
+    _ settings: ConfigurationReader, traits: FamilyTraits, contextLength: Int
   ) throws(ModelError) -> Int {
     let key = "original_max_position_embeddings"
     let outer = try settings.integer(key, in: 1...(1 << 27))
     let own = try integer(key, in: 1...(1 << 27))
-    return outer ?? own ?? contextLength
+    return outer ?? traits.originalContextLength ?? own ?? contextLength
   }
 }

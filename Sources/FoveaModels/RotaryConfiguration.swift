@@ -14,6 +14,8 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case yarn(YarnScaling)
     /// As in Llama 3.1: by wavelength with another ramp (`llama3`).
     case llama3(Llama3Scaling)
+    /// By a factor of its own for each pair, one set for texts up to the original length and one beyond (`longrope`).
+    case long(LongScaling)
   }
 
   /// The parameters of YaRN (Peng et al. 2023, arXiv 2309.00071), named as in transformers.
@@ -64,6 +66,29 @@ public struct RotaryConfiguration: Sendable, Equatable {
       self.originalContextLength = originalContextLength
       self.lowFrequencyFactor = lowFrequencyFactor
       self.highFrequencyFactor = highFrequencyFactor
+    }
+  }
+
+  /// The parameters of LongRoPE (Ding et al. 2024, arXiv 2402.13753).
+  ///
+  /// As in transformers the length of the whole text decides: once it is longer than the original context, every
+  /// position turns by the long factors, those before included.
+  public struct LongScaling: Sendable, Equatable {
+    /// What each pair's wavelength is multiplied by up to the original context.
+    public var shortFactors: [Double]
+    /// The same beyond it.
+    public var longFactors: [Double]
+    /// The context length before scaling.
+    public var originalContextLength: Int
+    /// What cosines and sines are multiplied by, whatever the length.
+    public var attentionFactor: Double
+
+    /// Takes all parameters.
+    public init(shortFactors: [Double], longFactors: [Double], originalContextLength: Int, attentionFactor: Double) {
+      self.shortFactors = shortFactors
+      self.longFactors = longFactors
+      self.originalContextLength = originalContextLength
+      self.attentionFactor = attentionFactor
     }
   }
 

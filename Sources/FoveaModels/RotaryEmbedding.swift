@@ -15,11 +15,14 @@ internal import Darwin
 /// With `dynamic` scaling the frequencies of position p are those of a text of p + 1 tokens, as when transformers
 /// generates token by token, so that results do not depend on how a prompt is cut. Transformers differs for a prompt
 /// longer than the original context given in one call: it turns all its positions by the frequencies of its end.
+/// With `longrope` the length of the text chooses one of two sets for all positions; see ``usesLongFactors(textLength:)``.
 public struct RotaryEmbedding: Sendable {
   /// The number of values of a head that are turned, from the first on.
   public let rotaryDimension: Int
-  /// f(i), up to the original context for `dynamic`.
+  /// f(i), up to the original context for `dynamic` and `longrope`.
   package let inverseFrequencies: [Float]
+  /// f(i) beyond the original context for `longrope`, else empty.
+  private let longInverseFrequencies: [Float]
   /// What cosines and sines are multiplied by.
   package let attentionFactor: Float
   private let configuration: RotaryConfiguration
@@ -47,16 +50,37 @@ public struct RotaryEmbedding: Sendable {
     case .yarn(let yarn):
       inverseFrequencies = yarn.inverseFrequencies(base: configuration.rotaryBase, dimension: dimension)
     case .llama3(let llama3): inverseFrequencies = base.map(llama3.scaled)
+    case .long(let long):
+      inverseFrequencies = long.inverseFrequencies(long.shortFactors, configuration.rotaryBase, dimension)
     }
-    attentionFactor = if case .yarn(let yarn) = configuration.scaling { Float(yarn.attentionFactor) } else { 1 }
+    longInverseFrequencies =
+      if case .long(let long) = configuration.scaling {
+        long.inverseFrequencies(long.longFactors, configuration.rotaryBase, dimension)
+      } else { [] }
+    attentionFactor =
+      switch configuration.scaling {
+      case .yarn(let yarn): Float(yarn.attentionFactor)
+      case .long(let long): Float(long.attentionFactor)
+      case .none, .linear, .dynamic, .llama3: 1
+      }
   }
 
   private let contextLength: Int
 
-  /// Writes ``pairCount`` cosines and as many sines for `position`.
-  public func fill(position: Int, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>) {
+  /// Whether a text of `textLength` tokens turns by the second of two sets of frequencies: keys of a shorter text are
+  /// then not those that a longer one needs.
+  public func usesLongFactors(textLength: Int) -> Bool {
+    guard case .long(let long) = configuration.scaling else { return false }
+    return textLength > long.originalContextLength
+  }
+
+  /// Writes ``pairCount`` cosines and as many sines for `position` of a text of `textLength` tokens, or of one that ends
+  /// there.
+  public func fill(
+    position: Int, textLength: Int? = nil, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>
+  ) {
     assert(position >= 0 && position < contextLength, "position \(position) of a context of \(contextLength)")
-    let frequencies = inverseFrequencies(position: position)
+    let frequencies = inverseFrequencies(position: position, textLength: textLength)
     for (pair, frequency) in frequencies.enumerated() {
       let angle = Double(Float(position) * frequency)
       // The caller gives room for `pairCount` values in each.
@@ -65,8 +89,9 @@ public struct RotaryEmbedding: Sendable {
     }
   }
 
-  /// The frequencies that `position` turns by.
-  package func inverseFrequencies(position: Int) -> [Float] {
+  /// The frequencies that `position` turns by in a text of `textLength` tokens, or in one that ends there.
+  package func inverseFrequencies(position: Int, textLength: Int? = nil) -> [Float] {
+    if usesLongFactors(textLength: textLength ?? position + 1) { return longInverseFrequencies }
     guard case .dynamic(let factor, let original) = configuration.scaling, position >= original else {
       return inverseFrequencies
     }
@@ -100,6 +125,12 @@ extension RotaryConfiguration.Llama3Scaling {
     let smooth =
       (Float(original) / wavelength - Float(lowFrequencyFactor)) / Float(highFrequencyFactor - lowFrequencyFactor)
     return (1 - smooth) * frequency / Float(factor) + smooth * frequency
+  }
+}
+
+extension RotaryConfiguration.LongScaling {
+  fileprivate func inverseFrequencies(_ factors: [Double], _ base: Double, _ dimension: Int) -> [Float] {
+    zip(factors, RotaryEmbedding.wavelengths(base: Float(base), dimension: dimension)).map { 1 / (Float($0) * $1) }
   }
 }
 

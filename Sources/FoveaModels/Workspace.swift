@@ -5,14 +5,38 @@ internal import FoveaCore
 /// A model's workspace is used only inside an operation of the model's stream, and a stream runs one operation at a
 /// time: hence `@unchecked Sendable`.
 final class Workspace: @unchecked Sendable {
+  /// What a buffer holds, a row for each token.
+  enum Buffer: Int, CaseIterable {
+    /// The residual stream.
+    case hiddenStates
+    /// What enters a block.
+    case normed
+    /// Queries, keys and values side by side, before they are turned.
+    case projected
+    case queries
+    case attended
+    /// Between the matrices of a feed-forward block.
+    case activated
+    /// Cosines and sines of each rotary setting.
+    case angles
+    /// What a block adds to the residual stream, where that is normed or scaled first.
+    case branch
+    /// The router's score of every expert.
+    case routerLogits
+    /// For each expert of a token in turn: what enters it, what is between its matrices, and what comes out.
+    case expertInputs
+    case expertActivated
+    case expertOutputs
+  }
+
   private(set) var rowCapacity = 0
   private var storages: [TensorStorage] = []
   private var buffers: [ActivationRows] = []
   private let sizes: [(width: Int, type: ElementType)]
 
-  /// `sizes` are the widths and types of the buffers, in the order in which ``rows(_:count:)`` names them.
-  init(sizes: [(width: Int, type: ElementType)]) {
-    self.sizes = sizes
+  /// `size` gives the width and type of each buffer.
+  init(size: (Buffer) -> (width: Int, type: ElementType)) {
+    sizes = Buffer.allCases.map(size)
   }
 
   /// Makes every buffer hold at least `rowCount` rows.
@@ -25,10 +49,22 @@ final class Workspace: @unchecked Sendable {
     rowCapacity = rowCount
   }
 
-  /// The first `count` rows of buffer `index`.
-  func rows(_ index: Int, count: Int) -> ActivationRows {
-    var rows = buffers[index]
+  /// The first `count` rows of a buffer.
+  func rows(_ buffer: Buffer, count: Int) -> ActivationRows {
+    var rows = buffers[buffer.rawValue]
     rows.count = count
     return rows
+  }
+}
+
+extension ActivationRows {
+  /// Some of the rows.
+  func rows(_ range: Range<Int>) -> ActivationRows {
+    ActivationRows(base: row(range.lowerBound), type: type, stride: stride, count: range.count)
+  }
+
+  /// The same memory as rows of a part of the width each.
+  func split(into parts: Int) -> ActivationRows {
+    ActivationRows(base: base, type: type, stride: stride / parts, count: count * parts)
   }
 }

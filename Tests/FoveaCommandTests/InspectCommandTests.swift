@@ -15,6 +15,8 @@ import Testing
     #expect(object["context_length"] as? Int == 1024)
     #expect(object["parameter_count"] as? Int == 14_555_520)
     #expect(object["weight_bytes_by_type"] as? [String: Int] == ["bfloat16": 29_111_040])
+    #expect(object["features"] as? [String] == [])
+    #expect(object["cache_bytes_at_full_context"] as? Int == 4096 * 1024)
     // Keys and values of 8 layers, 2 heads, dimension 64, 2 bytes.
     #expect(object["cache_bytes_per_token"] as? Int == 4096)
     #expect((object["tokenizer"] as? [String: Any])?["vocabulary_size"] as? Int == 8192)
@@ -23,7 +25,9 @@ import Testing
   @Test func theTableNamesEverySubject() throws {
     let output = try FoveaExecutable.run(["inspect", "--precision", "float32"])
     #expect(output.status == 0)
-    for name in ["model", "architecture", "weights", "cache", "tokenizer", "precision", "instruction set", "threads"] {
+    for name in [
+      "model", "architecture", "features", "weights", "cache", "tokenizer", "precision", "instruction set", "threads",
+    ] {
       #expect(output.text.split(separator: "\n").contains { $0.hasPrefix(name) }, "\(name)")
     }
   }

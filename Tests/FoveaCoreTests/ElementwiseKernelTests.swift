@@ -98,6 +98,38 @@ import Testing
         kernels.silu_multiply(a, b, output.baseAddress, FOVEA_FLOAT32, count)
         check(zip(a, b).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }, "silu")
 
+        var layerNorm = fovea_layer_norm()
+        a.withUnsafeBufferPointer { x in
+          b.withUnsafeBufferPointer { weight in
+            c.withUnsafeBufferPointer { bias in
+              layerNorm.inputs = x.baseAddress
+              layerNorm.weight = weight.baseAddress
+              layerNorm.bias = bias.baseAddress
+              layerNorm.input_stride = count
+              layerNorm.output_stride = count
+              layerNorm.epsilon = 1e-5
+              layerNorm.outputs = output.baseAddress
+              layerNorm.output_element = FOVEA_FLOAT32
+              layerNorm.row_count = 1
+              layerNorm.dimension = count
+              kernels.layer_norm(&layerNorm)
+            }
+          }
+        }
+        let mean = a.reduce(0.0) { $0 + Double($1) } / Double(count)
+        let variance = a.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(count)
+        let deviation = (variance + Double(Float(1e-5))).squareRoot()
+        // A single value less its own mean is 0: nothing to compare but the bias.
+        check(
+          (0..<count).map { (Double(a[$0]) - mean) / deviation * Double(b[$0]) + Double(c[$0]) }, "layer norm")
+
+        out.update(from: c, count: count)
+        kernels.add_scaled(a, 0.3, out, count)
+        check(zip(a, c).map { Double($1) + Double($0) * Double(Float(0.3)) }, "add scaled")
+
+        kernels.soft_cap(a, 1.5, out, count)
+        check(a.map { 1.5 * tanh(Double($0) / 1.5) }, "soft-cap")
+
         kernels.scale(a, 0.3, output.baseAddress, FOVEA_FLOAT32, count)
         check(a.map { Double($0) * Double(Float(0.3)) }, "scale")
 
@@ -118,6 +150,52 @@ import Testing
       #expect(kernels.log_sum_exp([], 0) == -.infinity)
       #expect(kernels.log_sum_exp([-.infinity, -.infinity], 2) == -.infinity)
       #expect(abs(kernels.log_sum_exp([-.infinity, 3], 2) - 3) <= 1e-6)
+    }
+  }
+
+  @Test("activations agree with double precision, gated and not, at every length and far from 0")
+  func activations() {
+    let functions: [(kind: fovea_activation_kind, function: (Double, Double?) -> Double)] = [
+      (FOVEA_SILU, { $0 / (1 + exp(-$0)) * ($1 ?? 1) }),
+      (FOVEA_GELU, { $0 * erfc(-$0 / 2.0.squareRoot()) / 2 * ($1 ?? 1) }),
+      (FOVEA_GELU_TANH, { $0 * (1 + tanh(0.7978845608028654 * ($0 + 0.044715 * $0 * $0 * $0))) / 2 * ($1 ?? 1) }),
+      (
+        FOVEA_CLAMPED_SWISH,
+        { gate, up in
+          let bounded = min(gate, 7)
+          return bounded / (1 + exp(-Double(Float(1.702)) * bounded)) * (up.map { max(-7, min(7, $0)) + 1 } ?? 1)
+        }
+      ),
+    ]
+    for set in InstructionSet.available {
+      for count in Array(0...35) + [100] {
+        var random = RandomValues(seed: UInt64(count + 1))
+        var gate = random.values(count).map { Float($0 * 3) }
+        let up = random.values(count).map { Float($0 * 4) }
+        for (index, value) in [Float](arrayLiteral: -40, 0, 30, -9, 8.5).enumerated() where index < count {
+          gate[index] = value
+        }
+        for (kind, function) in functions {
+          for isGated in [true, false] {
+            var outputs = [Float](repeating: 7, count: count + 1)
+            gate.withUnsafeBufferPointer { gate in
+              up.withUnsafeBufferPointer { up in
+                outputs.withUnsafeMutableBytes { outputs in
+                  var work = fovea_activation(
+                    kind: kind, gate: gate.baseAddress, up: isGated ? up.baseAddress : nil, gain: 1.702, limit: 7,
+                    outputs: outputs.baseAddress, output_element: FOVEA_FLOAT32, count: count)
+                  set.kernels.pointee.activate(&work)
+                }
+              }
+            }
+            let expected = (0..<count).map { function(Double(gate[$0]), isGated ? Double(up[$0]) : nil) }
+            let mismatch = firstMismatch(
+              outputs.dropLast().map(Double.init), expected, absolute: 4e-6, relative: 2e-6)
+            #expect(mismatch == nil, "\(set.name) kind \(kind.rawValue) \(count) \(mismatch ?? "")")
+            #expect(outputs[count] == 7, "\(set.name) kind \(kind.rawValue) writes past its end")
+          }
+        }
+      }
     }
   }
 }

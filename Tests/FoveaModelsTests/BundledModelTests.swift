@@ -6,10 +6,11 @@ import FoveaTokenizers
 import Testing
 
 @Suite struct BundledModelTests {
-  /// Models/storyteller-15m of this package.
-  static let folder = URL(fileURLWithPath: #filePath)
+  /// This package.
+  static let root = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Models/storyteller-15m").path
+  /// Models/storyteller-15m of this package.
+  static let folder = root.appendingPathComponent("Models/storyteller-15m").path
 
   @Test(
     "the loss on the held-out documents is the model card's",

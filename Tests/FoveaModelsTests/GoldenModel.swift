@@ -27,10 +27,23 @@ struct GoldenModel: Sendable {
   let folder: String
   let expected: Expected
 
-  static let names = ["llama", "llama_headdim_bias", "llama_linear", "llama_yarn", "llama_dynamic"]
+  /// The folders of this target's fixtures, and of `shared/golden` beside the package where there is one, whose names
+  /// here begin with `shared/`.
+  static let names: [String] = {
+    let own = (try? fixture("golden")).map(folders) ?? []
+    return own + folders(sharedFolder).map { "shared/\($0)" }
+  }()
+
+  private static let sharedFolder = BundledModelTests.root
+    .deletingLastPathComponent().appendingPathComponent("shared/golden").path
+
+  private static func folders(_ path: String) -> [String] {
+    (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? []
+  }
 
   init(_ name: String) throws {
-    folder = try fixture("golden/\(name)")
+    folder =
+      name.hasPrefix("shared/") ? "\(Self.sharedFolder)/\(name.dropFirst(7))" : try fixture("golden/\(name)")
     let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/expected.json"))
     expected = try JSONDecoder().decode(Expected.self, from: data)
   }
@@ -47,4 +60,9 @@ func fixture(_ path: String) throws -> String {
 extension Tensor {
   /// The values of one row of a matrix.
   func row(_ index: Int) -> [Float] { sliced(axis: 0, index..<index + 1).floats() }
+}
+
+extension RotaryConfiguration {
+  /// Whether the length of the text chooses the frequencies of all its positions.
+  var isLong: Bool { if case .long = scaling { true } else { false } }
 }

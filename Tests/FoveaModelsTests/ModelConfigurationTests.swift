@@ -82,7 +82,7 @@ import Testing
       Refusal("intermediate_size", -1), Refusal("vocab_size", 1 << 40), Refusal("max_position_embeddings", 0),
       Refusal("rms_norm_eps", -1), Refusal("rms_norm_eps", "small"), Refusal("head_dim", 15), Refusal("head_dim", 0),
       Refusal("eos_token_id", 100), Refusal("eos_token_id", -1), Refusal("eos_token_id", "</s>"),
-      Refusal("tie_word_embeddings", "yes"), Refusal("attention_bias", 3), Refusal("hidden_act", "gelu"),
+      Refusal("tie_word_embeddings", "yes"), Refusal("attention_bias", 3), Refusal("hidden_act", "relu"),
       Refusal("model_type", NSNull()), Refusal("model_type", 7), Refusal("model_type", "rwkv", names: "llama"),
       Refusal("quantization_config", ["bits": 4]), Refusal("quantization", ["bits": 4]),
       Refusal("rope_parameters", ["rope_type": "su"], names: "su"),

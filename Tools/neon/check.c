@@ -60,6 +60,25 @@ static void check_elementwise(const fovea_kernels *table) {
     scalar->silu_multiply(a, b, expected, FOVEA_FLOAT32, count);
     table->silu_multiply(a, b, got, FOVEA_FLOAT32, count);
     compare(table->name, "silu_multiply", expected, got, count, 1e-5);
+    fovea_layer_norm layer = {a, 0, b, c, 1e-5f, expected, 0, FOVEA_FLOAT32, 1, count};
+    scalar->layer_norm(&layer);
+    layer.outputs = got;
+    table->layer_norm(&layer);
+    compare(table->name, "layer_norm", expected, got, count, 1e-5);
+    for (fovea_activation_kind kind = FOVEA_SILU; kind <= FOVEA_CLAMPED_SWISH; kind++) {
+      fovea_activation activation = {kind, a, b, 1.7f, 1.5f, expected, FOVEA_FLOAT32, count};
+      scalar->activate(&activation);
+      activation.outputs = got;
+      table->activate(&activation);
+      compare(table->name, "activate", expected, got, count, 1e-5);
+    }
+    memcpy(expected, c, sizeof c), memcpy(got, c, sizeof c);
+    scalar->add_scaled(a, 0.3f, expected, count);
+    table->add_scaled(a, 0.3f, got, count);
+    compare(table->name, "add_scaled", expected, got, count, 1e-6);
+    scalar->soft_cap(a, 2, expected, count);
+    table->soft_cap(a, 2, got, count);
+    compare(table->name, "soft_cap", expected, got, count, 1e-6);
     scalar->rotate(a, b, c, count / 2, count, expected, FOVEA_FLOAT32);
     table->rotate(a, b, c, count / 2, count, got, FOVEA_FLOAT32);
     compare(table->name, "rotate", expected, got, count, 1e-5);

@@ -144,6 +144,41 @@ typedef struct {
   size_t dimension;
 } fovea_rms_norm;
 
+// The norm of mean and variance: outputs[i] = (inputs[i] - mean) / sqrt(variance + epsilon) * weight[i] + bias[i], per
+// row, with variance = mean((inputs - mean)^2). outputs may be the inputs where both are float32.
+typedef struct {
+  const float *inputs;  // [row_count, dimension]
+  ptrdiff_t input_stride;
+  const float *weight;  // [dimension]
+  const float *bias;    // [dimension]
+  float epsilon;
+  void *outputs;  // [row_count, dimension]
+  ptrdiff_t output_stride;
+  fovea_element output_element;
+  size_t row_count;
+  size_t dimension;
+} fovea_layer_norm;
+
+// The functions between the matrices of a feed-forward block.
+typedef enum {
+  FOVEA_SILU = 0,           // g / (1 + exp(-g)) * u
+  FOVEA_GELU = 1,           // g * Phi(g) * u, Phi the normal distribution's
+  FOVEA_GELU_TANH = 2,      // g * (1 + tanh(sqrt(2 / pi) * (g + 0.044715 * g^3))) / 2 * u
+  FOVEA_CLAMPED_SWISH = 3,  // with g = min(gate, limit), u = clamp(up, -limit, limit): g / (1 + exp(-gain * g)) * (u + 1)
+} fovea_activation_kind;
+
+// outputs[i] = function(gate[i], up[i]), within 4e-7 of it relative to 1 + |gate| * (1 + |up|). Without `up`, u is 1.
+typedef struct {
+  fovea_activation_kind kind;
+  const float *gate;  // [count]
+  const float *up;    // [count], or null
+  float gain;         // of FOVEA_CLAMPED_SWISH
+  float limit;
+  void *outputs;  // [count]
+  fovea_element output_element;
+  size_t count;
+} fovea_activation;
+
 // Everything one instruction set offers. The packed layouts are private to the table that made them.
 typedef struct {
   const char *name;
@@ -153,6 +188,12 @@ typedef struct {
   fovea_linear_kernel linear[FOVEA_ELEMENT_COUNT][FOVEA_ELEMENT_COUNT];
 
   void (*rms_norm)(const fovea_rms_norm *work);
+  void (*layer_norm)(const fovea_layer_norm *work);
+  void (*activate)(const fovea_activation *work);
+  // outputs[i] += inputs[i] * factor, fused.
+  void (*add_scaled)(const float *inputs, float factor, float *outputs, size_t count);
+  // outputs[i] = cap * tanh(inputs[i] / cap), within 4e-7 * cap; outputs may be the inputs.
+  void (*soft_cap)(const float *inputs, float cap, float *outputs, size_t count);
   // outputs[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
   void (*silu_multiply)(const float *gate, const float *up, void *outputs, fovea_element output_element, size_t count);
   // Rotates pairs (i, i + pair_count) of the first 2 * pair_count inputs by the angles whose cosine and sine are
@@ -177,7 +218,7 @@ typedef struct {
   // Null where a table has none.
   fovea_attention_rows_kernel attention_rows[FOVEA_TILE_COUNT];
   void (*attention_merge)(const fovea_attention_merge *work);
-  // outputs[i] = inputs[i] * factor, converted.
+  // outputs[i] = inputs[i] * factor, converted; outputs may be the inputs where both are float32.
   void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);
 } fovea_kernels;
 
