@@ -8,7 +8,7 @@
 #include "attention_merge.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
-// reduced together. One row walks 16 weight rows at once for the same reason.
+// reduced together. One row takes 16 weight rows at once for the latter.
 #define LINEAR_ROWS 4
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 16
