@@ -21,6 +21,8 @@ public final class ComputeStream: Sendable {
   private let owner = Atomic<UInt>(0)
   private let queue: DispatchQueue
   private let scratch: ScratchMemory
+  /// Set and read inside operations only, by the thread that runs them and its workers.
+  private nonisolated(unsafe) var profile: PhaseProfile?
 
   /// Makes a stream and starts its threads.
   ///
@@ -94,7 +96,31 @@ public final class ComputeStream: Sendable {
     precondition(
       owner.load(ordering: .relaxed) == ThreadHandle.currentIdentity, "work is posted outside of ComputeStream.run")
     scratch.reserve(scratchByteCount)
+    if let profile {
+      team.forEachPiece(count, order: order) { piece, thread in
+        let start = PhaseProfile.now()
+        body(piece, scratch[thread])
+        profile.addWork(PhaseProfile.now() - start, thread: thread)
+      }
+      return
+    }
     team.forEachPiece(count, order: order) { piece, thread in body(piece, scratch[thread]) }
+  }
+
+  /// Says that what follows in this operation belongs to `phase`, where somebody measures.
+  package func begin(_ phase: ComputePhase) { profile?.begin(phase) }
+
+  /// Runs `body` as one operation whose phases, and those of the operations inside, are added to `profile`.
+  package func run<Result>(measuring profile: PhaseProfile, _ body: () throws -> Result) rethrows -> Result {
+    try run {
+      profile.begin(.other)
+      self.profile = profile
+      defer {
+        self.profile = nil
+        profile.begin(.other)
+      }
+      return try body()
+    }
   }
 
   /// `byteCount` bytes that all threads of an operation may use, 64-byte aligned, with old contents; valid until the

@@ -133,10 +133,14 @@ public final class DecoderModel: Sendable {
     let keyValueWidth = (projected.stride - queryWidth) / 2
     let activation = configuration.activation
 
+    stream.begin(.embedding)
     embed(tokens, into: hiddenStates)
+    stream.begin(.positions)
     fillAngles(angles, firstPosition: cache.evaluatedLength, textLength: textLength)
     for (index, layer) in weights.layers.enumerated() {
+      stream.begin(.norms)
       normalize(hiddenStates, by: layer.attentionNorm, into: normed)
+      stream.begin(.projections)
       stream.multiply(
         normed,
         [
@@ -148,11 +152,16 @@ public final class DecoderModel: Sendable {
             weights: layer.valueProjection, outputs: projected.floats() + queryWidth + keyValueWidth,
             outputStride: projected.stride),
         ])
+      stream.begin(.positions)
       rotate(projected, angles: angles, queries: queries, cache: cache, layer: index)
+      stream.begin(.attention)
       attend(queries, cache: cache, layer: index, into: attended)
+      stream.begin(.outputProjection)
       addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
 
+      stream.begin(.norms)
       normalize(hiddenStates, by: layer.feedForwardNorm, into: normed)
+      stream.begin(.feedForward)
       switch layer.feedForward {
       case .gated(let block):
         stream.multiplyGated(normed, gate: block.gate, up: block.up, activation: activation, into: activated)
@@ -172,18 +181,21 @@ public final class DecoderModel: Sendable {
         add(branch, norm: layer.feedForwardOutputNorm, to: hiddenStates)
       }
     }
+    stream.begin(.other)
     cache.advance(over: tokens)
     return hiddenStates
   }
 
   /// Final norm and output matrix, written to `result` from row `firstRow` on.
   func writeLogits(_ hiddenStates: ActivationRows, _ result: Tensor, _ firstRow: Int) {
+    stream.begin(.head)
     let normed = workspace.rows(.normed, count: hiddenStates.count)
     normalize(hiddenStates, by: weights.finalNorm, into: normed)
     let vocabularySize = configuration.vocabularySize
     let logits = result.baseAddress.assumingMemoryBound(to: Float.self) + firstRow * vocabularySize
     stream.multiply(normed, [LinearProduct(weights: weights.head, outputs: logits, outputStride: vocabularySize)])
     finish(logits, count: hiddenStates.count * vocabularySize)
+    stream.begin(.other)
   }
 
   // MARK: Attention

@@ -61,6 +61,21 @@ import Testing
     }
   }
 
+  @Test func theProfileOfAModelAddsUp() throws {
+    let object = try FoveaExecutable.json(["bench", "-p", "16", "-n", "4", "-r", "1", "--profile"])
+    for result in try #require(object["results"] as? [[String: Any]]) {
+      let profile = try #require(result["profile"] as? [String: Any])
+      let phases = try #require(profile["phases"] as? [[String: Any]])
+      let names = phases.compactMap { $0["phase"] as? String }
+      for name in ["projections", "attention", "norms", "feed-forward", "head"] { #expect(names.contains(name)) }
+      #expect(names.contains("sampling") == (result["kind"] as? String == "tg"))
+      let shares = phases.compactMap { $0["share"] as? Double }
+      #expect(shares.count == phases.count && abs(shares.reduce(0, +) - 1) <= 1e-9)
+      let waiting = try #require(profile["waiting_share"] as? Double)
+      #expect(0 <= waiting && waiting < 1)
+    }
+  }
+
   @Test(arguments: [
     (["-p", "-1"], 64), (["-d", "2000"], 64), (["-r", "0"], 64), (["--model", "/nowhere/at/all"], 66),
   ])

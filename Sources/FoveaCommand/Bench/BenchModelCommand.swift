@@ -49,6 +49,9 @@ struct BenchModelCommand: AsyncParsableCommand {
     help: "The arithmetic: as the checkpoint is stored, or float32 throughout; may be repeated (default: native).")
   var precision: [Precision] = []
 
+  @Flag(help: "Show where the time goes, phase by phase, by one more repetition of each test.")
+  var profile = false
+
   @Flag(help: "Write JSON.")
   var json = false
 
@@ -89,13 +92,15 @@ struct BenchModelCommand: AsyncParsableCommand {
   ) async throws -> ModelBenchReport.Result {
     let progress = ProgressLine("timing \(benchmark.name) \(test)")
     defer { progress.finish() }
-    let repetitions = repetitions
+    let (repetitions, wantsProfile) = (repetitions, profile)
     let times = try await benchmark.model.stream.perform {
       try benchmark.times(of: test, repetitions: repetitions) { done in
         progress.update("timing \(benchmark.name) \(test): \(done) of \(repetitions)")
       }
     }
-    return ModelBenchReport.Result(test, benchmark, times: times, peaks: peaks)
+    var result = ModelBenchReport.Result(test, benchmark, times: times, peaks: peaks)
+    if wantsProfile { result.profile = try await benchmark.model.stream.perform { try benchmark.profile(test) } }
+    return result
   }
 }
 

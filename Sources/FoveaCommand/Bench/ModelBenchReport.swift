@@ -22,6 +22,8 @@ struct ModelBenchReport: Encodable {
     let limitShare: Double?
     let loadSeconds: Double
     let peakMemoryBytes: Int
+    /// With `--profile` only.
+    var profile: ModelProfile?
   }
 
   let operation = "model"
@@ -65,7 +67,7 @@ extension ModelBenchReport.Result {
       model, type, precision, byteText(weightBytes), String(threads), test, fixed(median, 1),
       "\(fixed(minimum, 1))–\(fixed(maximum, 1))", limitShare.map { fixed($0 * 100, 0) + " %" } ?? "–",
       fixed(loadSeconds * 1000, 1), byteText(peakMemoryBytes),
-    ])
+    ]) + (profile?.table ?? "")
   }
 }
 

@@ -85,7 +85,7 @@ struct ModelBenchmark: Sendable {
     return times
   }
 
-  private func randomTokens(_ count: Int) -> [Int] {
+  func randomTokens(_ count: Int) -> [Int] {
     var generator = RandomGenerator(seed: UInt64(count))
     return (0..<count).map { _ in Int.random(in: 0..<model.configuration.vocabularySize, using: &generator) }
   }
