@@ -20,7 +20,8 @@ bool fovea_kernels_supported(const fovea_kernels *kernels) {
                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (kernels == &fovea_kernels_avx2) return avx2;
   if (kernels == &fovea_kernels_avx512) return avx512;
-  if (kernels == &fovea_kernels_avx512bf16) return avx512 && __builtin_cpu_supports("avx512bf16");
+  if (kernels == &fovea_kernels_avx512bf16)
+    return avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
 #endif
   return kernels != NULL;
 }

@@ -6,6 +6,7 @@
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
+#include "quantized_generic.h"
 
 // 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row walks 8 weight rows at once so that
 // eight chains hide the latency of the multiply-add.
@@ -23,6 +24,7 @@
 
 const fovea_kernels fovea_kernels_avx2 = {
     .name = "avx2",
+#define QUANTIZED(name) name
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

@@ -6,6 +6,7 @@
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
+#include "quantized_generic.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
 // reduced together. One row takes 16 weight rows at once for the latter.
@@ -23,6 +24,7 @@
 
 const fovea_kernels fovea_kernels_avx512 = {
     .name = "avx512",
+#define QUANTIZED(name) name
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

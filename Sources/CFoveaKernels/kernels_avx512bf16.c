@@ -1,11 +1,12 @@
-// The kernels for AVX-512 with the bfloat16 dot product: Intel Cooper Lake (2020), AMD Zen 4 (2022), and later.
+// The kernels for AVX-512 with the dot products of bfloat16 and of bytes: Intel Cooper Lake (2020), AMD Zen 4 (2022), and later.
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni"))), apply_to = function)
 #include "vector_avx512.h"
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
+#include "quantized_vnni.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
 // reduced together. One row takes 16 weight rows at once for the latter.
@@ -80,6 +81,7 @@ static inline void v_store_weights(uint16_t *p, V x) { _mm256_storeu_si256((__m2
 
 const fovea_kernels fovea_kernels_avx512bf16 = {
     .name = "avx512bf16",
+#define QUANTIZED(name) name##_vnni
 #include "kernel_table.h"
     .pack_queries[FOVEA_TILE_BFLOAT16] = pack_queries_bfloat16,
     .pack_keys[FOVEA_TILE_BFLOAT16] = pack_keys_bfloat16,

@@ -5,6 +5,7 @@
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
+#include "quantized_generic.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers.
 #define LINEAR_ROWS 4
@@ -21,6 +22,7 @@
 
 const fovea_kernels fovea_kernels_neon = {
     .name = "neon",
+#define QUANTIZED(name) name
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

@@ -8,6 +8,8 @@
 
 #pragma STDC FP_CONTRACT OFF
 
+#include "quantized_generic.h"
+
 static float from_bits(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);
@@ -275,5 +277,6 @@ static void scale(const float *inputs, float factor, void *outputs, fovea_elemen
 
 const fovea_kernels fovea_kernels_scalar = {
     .name = "scalar",
+#define QUANTIZED(name) name
 #include "kernel_table.h"
 };

@@ -62,6 +62,11 @@ struct ConfigurationReader {
     members.keys.sorted().first { if case .object? = members[$0] { true } else { false } }
   }
 
+  /// The keys whose values are objects, in order.
+  var keysOfObjects: [String] {
+    members.keys.filter { if case .object? = members[$0] { true } else { false } }.sorted()
+  }
+
   // MARK: Typed values
 
   /// An integer of `range`, which starts at 0 or 1.

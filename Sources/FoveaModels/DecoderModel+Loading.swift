@@ -23,33 +23,33 @@ extension DecoderModel {
       configuration: configuration, weights: weights, precision: precision, stream: computeStream)
   }
 
-  /// The matrices of the model as stored, the embedding once, and its vectors as widened.
-  private var tensors: [Tensor] {
-    var tensors = [weights.embedding] + weights.finalNorm.vectors
-    if !configuration.tiesEmbeddings { tensors.append(weights.head.weight) }
-    for layer in weights.layers {
-      tensors += layer.linears.flatMap { [$0.weight] + ($0.bias.map { [$0] } ?? []) }
-      tensors += layer.norms.flatMap(\.vectors)
-    }
-    return tensors
+  /// The matrices of the model, the embedding once.
+  private var matrices: [WeightMatrix] {
+    [weights.embedding] + (configuration.tiesEmbeddings ? [] : [weights.head.matrix])
+      + weights.layers.flatMap { $0.linears.map(\.matrix) }
   }
 
-  private var sinkCount: Int { weights.layers.reduce(0) { $0 + $1.sinks.count } }
+  /// The number of elements of what is held in float32: norms, biases and sinks.
+  private var vectorElementCount: Int {
+    var vectors = weights.finalNorm.vectors
+    for layer in weights.layers { vectors += layer.norms.flatMap(\.vectors) + layer.linears.compactMap(\.bias) }
+    return vectors.reduce(0) { $0 + $1.elementCount } + weights.layers.reduce(0) { $0 + $1.sinks.count }
+  }
 
   /// The number of parameters, tied ones counted once.
-  public var parameterCount: Int { tensors.reduce(sinkCount) { $0 + $1.elementCount } }
+  public var parameterCount: Int { matrices.reduce(vectorElementCount) { $0 + $1.parameterCount } }
 
   /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms, biases and
   /// sinks widened to float32.
   public var weightByteCount: Int {
-    tensors.reduce(sinkCount * MemoryLayout<Float>.stride) { $0 + $1.byteCount }
+    matrices.reduce(vectorElementCount * MemoryLayout<Float>.stride) { $0 + $1.byteCount }
   }
 
   /// The bytes of matrices that evaluating one token reads, of experts those that it goes through.
-  public var weightByteCountPerToken: Int { sumPerToken { $0.weight.byteCount } }
+  public var weightByteCountPerToken: Int { sumPerToken { $0.matrix.byteCount } }
 
   /// The multiplications of one token's products with weights, those of the head included.
-  public var multiplicationCountPerToken: Int { sumPerToken { $0.weight.elementCount } }
+  public var multiplicationCountPerToken: Int { sumPerToken { $0.matrix.parameterCount } }
 
   private func sumPerToken(_ cost: (LinearWeights) -> Int) -> Int {
     weights.layers.reduce(cost(weights.head)) { sum, layer in
@@ -62,8 +62,16 @@ extension DecoderModel {
     }
   }
 
-  /// The type of the matrices, or float32 where they differ.
-  public var storedTypeName: String { weights.storedType.rawValue }
+  /// The type of the matrices, or float32 where they differ; of quantised weights such as `4-bit/g64`.
+  public var storedTypeName: String {
+    guard weights.isQuantized else { return weights.storedType.rawValue }
+    let schemes = (weights.layers.flatMap(\.linears) + [weights.head]).compactMap(\.matrix.codes?.scheme)
+    guard let first = schemes.first, schemes.allSatisfy({ $0 == first }) else { return "mixed bits" }
+    return first.mode == .mxfp4 ? "mxfp4" : "\(first.bits)-bit/g\(first.groupSize)"
+  }
+
+  /// Whether weights are quantised and activations meet them rounded to bytes.
+  public var usesByteProducts: Bool { weights.isQuantized && precision == .native }
 
   /// Whether activations enter products as bfloat16.
   public var usesBFloat16Products: Bool { activationType == .bfloat16 }

@@ -5,18 +5,15 @@ internal import FoveaCore
 extension DecoderModel {
   /// The embedding of each token, scaled where the family does.
   func embed(_ tokens: ArraySlice<Int>, into hiddenStates: ActivationRows) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let table = weights.embedding
     let hiddenSize = configuration.hiddenSize
-    let rowByteCount = hiddenSize * table.elementType.byteCount
     let multiplier = configuration.embeddingMultiplier
     stream.forEachRange(tokens.count, grain: 32) { rows in
       for row in rows {
         let target = hiddenStates.floats(row)
-        kernels.convert(
-          table.baseAddress + tokens[tokens.startIndex + row] * rowByteCount, table.elementType.kernelElement, target,
-          FOVEA_FLOAT32, hiddenSize)
-        if multiplier != 1 { kernels.scale(target, multiplier, target, FOVEA_FLOAT32, hiddenSize) }
+        table.widenRow(tokens[tokens.startIndex + row], into: target, kernels: kernels)
+        if multiplier != 1 { kernels.pointee.scale(target, multiplier, target, FOVEA_FLOAT32, hiddenSize) }
       }
     }
   }
@@ -75,22 +72,23 @@ extension DecoderModel {
 }
 
 extension ModelConfiguration {
-  /// The width and type of a buffer of the workspace.
+  /// The width and type of a buffer of the workspace. `productType` is that of what enters most products,
+  /// `activationType` that of attention's inputs and outputs.
   func size(
-    of buffer: Workspace.Buffer, activationType: ElementType, angleCount: Int
+    of buffer: Workspace.Buffer, activationType: ElementType, productType: ElementType, angleCount: Int
   ) -> (width: Int, type: ElementType) {
     let queryWidth = headCount * headDimension
     let expertsPerToken = experts?.expertsPerToken ?? 0
     return switch buffer {
     case .hiddenStates, .branch: (hiddenSize, .float32)
-    case .normed: (hiddenSize, activationType)
+    case .normed: (hiddenSize, productType)
     case .projected: (queryWidth + 2 * keyValueHeadCount * headDimension, .float32)
     case .queries, .attended: (queryWidth, activationType)
-    case .activated: (intermediateSize, activationType)
+    case .activated: (intermediateSize, productType)
     case .angles: (angleCount, .float32)
     case .routerLogits: (experts?.expertCount ?? 0, .float32)
-    case .expertInputs: (expertsPerToken * hiddenSize, activationType)
-    case .expertActivated: (expertsPerToken * (experts?.intermediateSize ?? 0), activationType)
+    case .expertInputs: (expertsPerToken * hiddenSize, productType)
+    case .expertActivated: (expertsPerToken * (experts?.intermediateSize ?? 0), productType)
     case .expertOutputs: (expertsPerToken * hiddenSize, .float32)
     }
   }

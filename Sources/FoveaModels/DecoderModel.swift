@@ -44,7 +44,12 @@ public final class DecoderModel: Sendable {
     let activationType: ElementType = precision == .native && weights.storedType == .bfloat16 ? .bfloat16 : .float32
     self.activationType = activationType
     let angleCount = rotaries.reduce(0) { $0 + 2 * $1.pairCount }
-    workspace = Workspace { configuration.size(of: $0, activationType: activationType, angleCount: angleCount) }
+    // Rounding to bytes starts from float32.
+    let productType = weights.isQuantized ? .float32 : activationType
+    workspace = Workspace(roundsToCodes: precision == .native) { buffer in
+      configuration.size(
+        of: buffer, activationType: activationType, productType: productType, angleCount: angleCount)
+    }
   }
 
   /// An empty cache for this model.

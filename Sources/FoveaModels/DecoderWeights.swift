@@ -4,7 +4,7 @@ internal import FoveaSafetensors
 /// The weights of a decoder: views of the mapped checkpoint, but for norms and biases, which are widened to float32.
 struct DecoderWeights: Sendable {
   /// `[vocabularySize, hiddenSize]`.
-  let embedding: Tensor
+  let embedding: WeightMatrix
   let layers: [DecoderLayer]
   let finalNorm: Norm
   /// The output matrix; the embedding itself where the two are tied.
@@ -14,8 +14,13 @@ struct DecoderWeights: Sendable {
 
   /// The type of the matrices if they all have the same, else float32, in which any of them can meet activations.
   var storedType: ElementType {
-    let types = Set(layers.flatMap { $0.linears.map(\.weight.elementType) } + [head.weight.elementType])
-    return types.count == 1 ? head.weight.elementType : .float32
+    let types = Set(layers.flatMap { $0.linears.map(\.matrix.elementType) } + [head.matrix.elementType])
+    return types.count == 1 ? head.matrix.elementType : .float32
+  }
+
+  /// Whether any matrix is.
+  var isQuantized: Bool {
+    head.matrix.codes != nil || layers.contains { $0.linears.contains { $0.matrix.codes != nil } }
   }
 
   /// Takes the weights that `configuration` asks for from `checkpoint`, whose other tensors are ignored.
@@ -24,18 +29,17 @@ struct DecoderWeights: Sendable {
   init(configuration: ModelConfiguration, checkpoint: Checkpoint) throws {
     checkpointByteCounts = checkpoint.byteCounts
     let names = WeightNames(configuration.family.traits.names, contains: checkpoint.contains)
-    let source = WeightSource(checkpoint: checkpoint)
+    let source = WeightSource(checkpoint: checkpoint, quantization: configuration.quantization)
     let hiddenSize = configuration.hiddenSize
-    embedding = try source.matrix(names.embedding + ".weight", [configuration.vocabularySize, hiddenSize])
+    embedding = try source.matrix(names.embedding, [configuration.vocabularySize, hiddenSize])
     layers = try (0..<configuration.layerCount).map { index in
       try DecoderLayer(configuration, index: index, names: names, source: source)
     }
     finalNorm = try source.norm(
       names.finalNorm, size: hiddenSize, kind: configuration.normKind, epsilon: configuration.normEpsilon)
     head = LinearWeights(
-      weight: configuration.tiesEmbeddings
-        ? embedding : try source.matrix(names.head + ".weight", [configuration.vocabularySize, hiddenSize]),
-      bias: nil)
+      matrix: configuration.tiesEmbeddings
+        ? embedding : try source.matrix(names.head, [configuration.vocabularySize, hiddenSize]))
   }
 }
 

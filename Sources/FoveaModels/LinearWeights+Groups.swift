@@ -12,20 +12,8 @@ struct RowGroup {
   var outputs: ActivationRows
 }
 
-extension LinearWeights {
-  /// Columns `columns` of activations · weightᵀ + bias, to `outputs`, which starts at the first of them.
-  fileprivate func multiply(
-    _ kernels: fovea_kernels, _ activations: ActivationRows, rows: Range<Int>, columns: Range<Int>,
-    outputs: UnsafeMutablePointer<Float>, outputStride: Int
-  ) {
-    var work = work(
-      activations, rows: rows, columns: columns, outputs: outputs, outputStride: outputStride, accumulates: false)
-    kernel(kernels, activationType: activations.type.kernelElement)?(&work)
-  }
-}
-
 /// Pieces of about the same size of products of several groups, numbered through.
-private struct GroupPieces {
+struct GroupPieces {
   private var ends: [Int] = []
   private let grain: Int
   private let columnCounts: [Int]
@@ -61,19 +49,22 @@ extension ComputeStream {
   func multiplyActivated(
     _ activations: ActivationRows, up: LinearWeights, activation: Activation, into outputs: ActivationRows
   ) {
-    let kernels = self.kernels
+    let kernels = kernelTable
+    let inputs = prepare(activations, for: [up])
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: up.outputSize))
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
     let rowBlock = min(128, activations.count)
-    forEachPiece(pieces.count, scratchByteCount: rowBlock * grain * MemoryLayout<Float>.stride) { piece, scratch in
+    let halves = PieceHalves(count: rowBlock * grain, weights: [up])
+    forEachPiece(pieces.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let columns = pieces.piece(piece).columns
-      let sums = scratch.assumingMemoryBound(to: Float.self)
+      let sums = halves.gates(scratch)
       for first in stride(from: 0, to: activations.count, by: rowBlock) {
         let rows = first..<min(activations.count, first + rowBlock)
-        up.multiply(kernels, activations, rows: rows, columns: columns, outputs: sums, outputStride: grain)
+        up.multiply(
+          kernels, inputs, rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch)
         for row in rows {
           activation.apply(
-            kernels, gate: sums + (row - first) * grain, up: nil,
+            kernels.pointee, gate: sums + (row - first) * grain, up: nil,
             outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
             outputElement: outputs.type.kernelElement, count: columns.count)
         }
@@ -83,10 +74,15 @@ extension ComputeStream {
 
   /// Takes every group's rows through its block: two phases for all groups together, so that all threads work even where
   /// each group has one row.
+  ///
+  /// The groups' rows lie one group after another, in the order of `groups`.
   func multiplyGroups(_ groups: [RowGroup], activation: Activation) {
-    let kernels = self.kernels
-    let rowBlock = 128
+    guard let first = groups.first else { return }
+    let kernels = kernelTable
+    let rowCount = groups.reduce(0) { $0 + $1.activations.count }
     let mostRows = groups.map(\.activations.count).max() ?? 0
+    var firstRows = [0]
+    for group in groups.dropLast() { firstRows.append(firstRows[firstRows.count - 1] + group.activations.count) }
     func pieces(_ columnCounts: [Int]) -> (GroupPieces, grain: Int) {
       let total = columnCounts.reduce(0, +)
       let grain = min(64, columnGrain(rowCount: mostRows, columnCount: total))
@@ -94,23 +90,26 @@ extension ComputeStream {
     }
 
     let (inner, innerGrain) = pieces(groups.map(\.block.gate.outputSize))
-    let halfCount = min(rowBlock, mostRows) * innerGrain
-    forEachPiece(inner.count, scratchByteCount: 2 * halfCount * MemoryLayout<Float>.stride) { piece, scratch in
+    let innerWeights = groups.flatMap { [$0.block.gate, $0.block.up] }
+    let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights)
+    let rowBlock = min(128, mostRows)
+    let halves = PieceHalves(count: rowBlock * innerGrain, weights: innerWeights)
+    forEachPiece(inner.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let (index, columns) = inner.piece(piece)
       let group = groups[index]
-      let (gates, ups) = (
-        scratch.assumingMemoryBound(to: Float.self), scratch.assumingMemoryBound(to: Float.self) + halfCount
-      )
+      let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
       for first in stride(from: 0, to: group.activations.count, by: rowBlock) {
         let rows = first..<min(group.activations.count, first + rowBlock)
+        let inputRows = firstRows[index] + rows.lowerBound..<firstRows[index] + rows.upperBound
         for (weights, half) in [(group.block.gate, gates), (group.block.up, ups)] {
           weights.multiply(
-            kernels, group.activations, rows: rows, columns: columns, outputs: half, outputStride: innerGrain)
+            kernels, inputs, rows: inputRows, columns: columns, outputs: half, outputStride: innerGrain,
+            scratch: scratch)
         }
         for row in rows {
           let offset = (row - first) * innerGrain
           activation.apply(
-            kernels, gate: gates + offset, up: ups + offset,
+            kernels.pointee, gate: gates + offset, up: ups + offset,
             outputs: group.activated.row(row) + columns.lowerBound * group.activated.type.byteCount,
             outputElement: group.activated.type.kernelElement, count: columns.count)
         }
@@ -118,12 +117,24 @@ extension ComputeStream {
     }
 
     let (outer, _) = pieces(groups.map(\.block.down.outputSize))
-    forEachPiece(outer.count) { piece, _ in
+    let outerWeights = groups.map(\.block.down)
+    let activated = prepare(first.activated.extended(to: rowCount), for: outerWeights)
+    let scratchByteCount = outerWeights.map(\.scratchByteCount).max() ?? 0
+    forEachPiece(outer.count, scratchByteCount: scratchByteCount) { piece, scratch in
       let (index, columns) = outer.piece(piece)
       let group = groups[index]
       group.block.down.multiply(
-        kernels, group.activated, rows: 0..<group.activated.count, columns: columns,
-        outputs: group.outputs.floats() + columns.lowerBound, outputStride: group.outputs.stride)
+        kernels, activated, rows: firstRows[index]..<firstRows[index] + group.activated.count, columns: columns,
+        outputs: group.outputs.floats() + columns.lowerBound, outputStride: group.outputs.stride, scratch: scratch)
     }
+  }
+}
+
+extension ActivationRows {
+  /// The rows and those after them, `count` together.
+  fileprivate func extended(to count: Int) -> ActivationRows {
+    var rows = self
+    rows.count = count
+    return rows
   }
 }

@@ -3,36 +3,31 @@ internal import FoveaCore
 
 /// A matrix `[outputSize, inputSize]` as it lies in the checkpoint, with its bias.
 struct LinearWeights: Sendable {
-  let weight: Tensor
+  let matrix: WeightMatrix
   /// `[outputSize]` float32, or nil.
   let bias: Tensor?
 
-  var outputSize: Int { weight.shape[0] }
-  var inputSize: Int { weight.shape[1] }
+  init(matrix: WeightMatrix, bias: Tensor? = nil) {
+    self.matrix = matrix
+    self.bias = bias
+  }
+
+  /// Weights that are not quantised.
+  init(weight: Tensor, bias: Tensor? = nil) {
+    self.init(matrix: WeightMatrix(tensor: weight, codes: nil), bias: bias)
+  }
+
+  var outputSize: Int { matrix.rowCount }
+  var inputSize: Int { matrix.columnCount }
 
   /// The product kernel for activations of that type; nil if the tables have none for the pair.
   func kernel(_ kernels: fovea_kernels, activationType: fovea_element) -> fovea_linear_kernel? {
     let rows = activationType == FOVEA_BFLOAT16 ? kernels.linear.2 : kernels.linear.0
-    switch weight.elementType.kernelElement {
+    switch matrix.tensor.elementType.kernelElement {
     case FOVEA_FLOAT16: return rows.1
     case FOVEA_BFLOAT16: return rows.2
     default: return rows.0
     }
-  }
-
-  /// The work of columns `columns` for rows `rows`; the kernel's outputs start at the first of both.
-  func work(
-    _ activations: ActivationRows, rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>,
-    outputStride: Int, accumulates: Bool
-  ) -> fovea_linear {
-    let width = weight.elementType.byteCount
-    return fovea_linear(
-      activations: UnsafeRawPointer(activations.row(rows.lowerBound)), activation_stride: activations.stride,
-      weights: UnsafeRawPointer(weight.baseAddress + columns.lowerBound * inputSize * width),
-      weight_stride: inputSize,
-      bias: bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) + columns.lowerBound },
-      outputs: outputs, output_stride: outputStride, row_count: rows.count, column_count: columns.count,
-      depth: inputSize, accumulates: accumulates)
   }
 }
 
@@ -43,6 +38,8 @@ struct ActivationRows {
   /// Elements from one row to the next.
   var stride: Int
   var count: Int
+  /// Whether they may be rounded to bytes where they meet quantised weights.
+  var roundsToCodes = false
 
   func row(_ index: Int) -> UnsafeMutableRawPointer { base + index * stride * type.byteCount }
 
@@ -69,23 +66,18 @@ extension ComputeStream {
 
   /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
-    let kernels = self.kernels
+    let kernels = kernelTable
+    let inputs = prepare(activations, for: products.map(\.weights))
     let columnCount = products.reduce(0) { $0 + $1.weights.outputSize }
     let grain = columnGrain(rowCount: activations.count, columnCount: columnCount)
-    let pieceCounts = products.map { ($0.weights.outputSize + grain - 1) / grain }
-    forEachPiece(pieceCounts.reduce(0, +)) { piece, _ in
-      var index = piece
-      var product = 0
-      while index >= pieceCounts[product] {
-        index -= pieceCounts[product]
-        product += 1
-      }
-      let target = products[product]
-      let columns = index * grain..<min(target.weights.outputSize, (index + 1) * grain)
-      var work = target.weights.work(
-        activations, rows: 0..<activations.count, columns: columns, outputs: target.outputs + columns.lowerBound,
-        outputStride: target.outputStride, accumulates: accumulates)
-      target.weights.kernel(kernels, activationType: activations.type.kernelElement)?(&work)
+    let pieces = GroupPieces(columnCounts: products.map(\.weights.outputSize), grain: grain)
+    let scratchByteCount = products.map(\.weights.scratchByteCount).max() ?? 0
+    forEachPiece(pieces.count, scratchByteCount: scratchByteCount) { piece, scratch in
+      let (index, columns) = pieces.piece(piece)
+      let target = products[index]
+      target.weights.multiply(
+        kernels, inputs, rows: 0..<activations.count, columns: columns, outputs: target.outputs + columns.lowerBound,
+        outputStride: target.outputStride, accumulates: accumulates, scratch: scratch)
     }
   }
 
@@ -94,30 +86,50 @@ extension ComputeStream {
     _ activations: ActivationRows, gate: LinearWeights, up: LinearWeights, activation: Activation = .silu,
     into outputs: ActivationRows
   ) {
-    let kernels = self.kernels
+    let kernels = kernelTable
+    let inputs = prepare(activations, for: [gate, up])
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * gate.outputSize))
     // Both halves of a block of rows stay in the second-level cache until they meet.
-    let rowBlock = 128
-    let halfCount = min(rowBlock, activations.count) * grain
+    let rowBlock = min(128, activations.count)
+    let halves = PieceHalves(count: rowBlock * grain, weights: [gate, up])
     let pieceCount = (gate.outputSize + grain - 1) / grain
-    forEachPiece(pieceCount, scratchByteCount: 2 * halfCount * MemoryLayout<Float>.stride) { piece, scratch in
+    forEachPiece(pieceCount, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let columns = piece * grain..<min(gate.outputSize, (piece + 1) * grain)
-      let halves = scratch.assumingMemoryBound(to: Float.self)
+      let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
       for first in stride(from: 0, to: activations.count, by: rowBlock) {
         let rows = first..<min(activations.count, first + rowBlock)
-        for (weights, half) in [(gate, halves), (up, halves + halfCount)] {
-          var work = weights.work(
-            activations, rows: rows, columns: columns, outputs: half, outputStride: grain, accumulates: false)
-          weights.kernel(kernels, activationType: activations.type.kernelElement)?(&work)
+        for (weights, half) in [(gate, gates), (up, ups)] {
+          weights.multiply(
+            kernels, inputs, rows: rows, columns: columns, outputs: half, outputStride: grain, scratch: scratch)
         }
         for row in rows {
           let offset = (row - first) * grain
           activation.apply(
-            kernels, gate: halves + offset, up: halves + halfCount + offset,
+            kernels.pointee, gate: gates + offset, up: ups + offset,
             outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
             outputElement: outputs.type.kernelElement, count: columns.count)
         }
       }
     }
   }
+}
+
+/// How a piece of a gated block divides its scratch: the products' own, then both products.
+struct PieceHalves {
+  private let offset: Int
+  private let count: Int
+
+  /// - Parameter count: the elements of each half.
+  init(count: Int, weights: [LinearWeights]) {
+    self.count = count
+    offset = weights.map(\.scratchByteCount).max() ?? 0
+  }
+
+  var scratchByteCount: Int { offset + 2 * count * MemoryLayout<Float>.stride }
+
+  func gates(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
+    (scratch + offset).assumingMemoryBound(to: Float.self)
+  }
+
+  func ups(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> { gates(scratch) + count }
 }

@@ -82,6 +82,8 @@ extension ModelConfiguration {
     self.endOfTextTokens =
       try generation?.tokens("eos_token_id", vocabularySize: vocabularySize) ?? endOfTextTokens
     elementType = try Self.elementType(readers)
+    let outerQuantization = try QuantizationConfiguration.read(file)
+    quantization = try QuantizationConfiguration.read(settings) ?? outerQuantization
     for reader in readers { try Self.refuseUnsupported(reader) }
   }
 
@@ -186,9 +188,6 @@ extension ModelConfiguration {
 
   /// Features that would change what the layers compute and that are not built: better refused than left out silently.
   private static func refuseUnsupported(_ settings: ConfigurationReader) throws(ModelError) {
-    for key in ["quantization_config", "quantization"] where settings[key] != nil {
-      throw settings.unsupported("'\(settings.prefix)\(key)' is set; Fovea does not read quantised weights")
-    }
     if try settings.bool("use_bidirectional_attention") == true {
       throw settings.unsupported(
         "'\(settings.prefix)use_bidirectional_attention' is true; Fovea has causal attention only")

@@ -72,6 +72,9 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// the type of each tensor.
   public let elementType: ElementType?
 
+  /// How weights are quantised, if they are.
+  public let quantization: QuantizationConfiguration?
+
   var normKind: NormKind { family.traits.norm }
   var queryKeyNorm: QueryKeyNorm { family.traits.queryKeyNorm }
 

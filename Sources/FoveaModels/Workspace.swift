@@ -32,10 +32,12 @@ final class Workspace: @unchecked Sendable {
   private(set) var rowCapacity = 0
   private var storages: [TensorStorage] = []
   private var buffers: [ActivationRows] = []
+  private let roundsToCodes: Bool
   private let sizes: [(width: Int, type: ElementType)]
 
-  /// `size` gives the width and type of each buffer.
-  init(size: (Buffer) -> (width: Int, type: ElementType)) {
+  /// `size` gives the width and type of each buffer; `roundsToCodes` goes to the rows.
+  init(roundsToCodes: Bool, size: (Buffer) -> (width: Int, type: ElementType)) {
+    self.roundsToCodes = roundsToCodes
     sizes = Buffer.allCases.map(size)
   }
 
@@ -44,7 +46,8 @@ final class Workspace: @unchecked Sendable {
     guard rowCount > rowCapacity else { return }
     storages = sizes.map { TensorStorage(uninitializedByteCount: rowCount * $0.width * $0.type.byteCount) }
     buffers = zip(sizes, storages).map { size, storage in
-      ActivationRows(base: storage.baseAddress, type: size.type, stride: size.width, count: rowCount)
+      ActivationRows(base: storage.baseAddress, type: size.type, stride: size.width, count: rowCount,
+        roundsToCodes: roundsToCodes)
     }
     rowCapacity = rowCount
   }
@@ -60,11 +63,13 @@ final class Workspace: @unchecked Sendable {
 extension ActivationRows {
   /// Some of the rows.
   func rows(_ range: Range<Int>) -> ActivationRows {
-    ActivationRows(base: row(range.lowerBound), type: type, stride: stride, count: range.count)
+    ActivationRows(
+      base: row(range.lowerBound), type: type, stride: stride, count: range.count, roundsToCodes: roundsToCodes)
   }
 
   /// The same memory as rows of a part of the width each.
   func split(into parts: Int) -> ActivationRows {
-    ActivationRows(base: base, type: type, stride: stride / parts, count: count * parts)
+    ActivationRows(
+      base: base, type: type, stride: stride / parts, count: count * parts, roundsToCodes: roundsToCodes)
   }
 }

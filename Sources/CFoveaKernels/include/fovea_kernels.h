@@ -14,13 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The storage types that kernels read and write.
-typedef enum {
-  FOVEA_FLOAT32 = 0,
-  FOVEA_FLOAT16 = 1,
-  FOVEA_BFLOAT16 = 2,
-} fovea_element;
-#define FOVEA_ELEMENT_COUNT 3
+#include "fovea_element.h"
+#include "fovea_quantized.h"
 
 // outputs[r, c] = sum over k of activations[r, k] * weights[c, k] (+ bias[c]) (+ the old outputs[r, c]), float32.
 //
@@ -186,6 +181,10 @@ typedef struct {
   // Products by type of the activations and of the weights; null where the pair is not offered:
   // float32 activations go with all weights, bfloat16 activations with bfloat16 weights.
   fovea_linear_kernel linear[FOVEA_ELEMENT_COUNT][FOVEA_ELEMENT_COUNT];
+
+  // Products with quantised weights.
+  void (*activation_codes)(const fovea_activation_codes *work);
+  void (*quantized_linear)(const fovea_quantized_linear *work);
 
   void (*rms_norm)(const fovea_rms_norm *work);
   void (*layer_norm)(const fovea_layer_norm *work);

@@ -1,0 +1,154 @@
+// Products with quantised weights by the byte dot instruction of AVX-512 VNNI; include after vector_avx512.h.
+//
+// A lane of the instruction takes 4 neighbouring bytes. Codes of 4 bits lie two a byte, so the activations for them lie
+// apart in every 128: the 64 of the lower halves, then the 64 of the upper ones. Other widths take the natural order,
+// those of 2, 3, 5 and 6 bits after widening. Rows of activations end in zeros up to a multiple of 128.
+#include <math.h>
+
+#include "quantized.h"
+
+#define TILE_COLUMNS 32
+#define TILE_ROWS 6
+
+static inline __m512i load_first_bytes(const uint8_t *p, size_t count) {
+  if (count >= 64) return _mm512_loadu_si512(p);
+  return _mm512_maskz_loadu_epi8((1ull << count) - 1, p);
+}
+static inline __m512i mxfp4_table(void) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)mxfp4_codes));
+}
+static inline __m512i low_nibbles(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi8(15)); }
+static inline __m512i high_nibbles(__m512i bytes) { return low_nibbles(_mm512_srli_epi16(bytes, 4)); }
+
+// MARK: Activations
+
+static void activation_codes_row(const fovea_activation_codes *work, size_t row) {
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, blocks_per_group = work->group_size / FOVEA_CODE_BLOCK;
+  const size_t width = work->input_element == FOVEA_FLOAT32 ? 4 : 2;
+  const char *inputs = (const char *)work->inputs + (ptrdiff_t)row * work->input_stride * (ptrdiff_t)width;
+  int8_t *codes = work->codes + row * fovea_code_stride(work->depth);
+  float *sums = work->sums + row * (blocks / blocks_per_group);
+  // Even bytes to the lower 16, odd ones to the upper.
+  const __m256i split = _mm256_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15,  //
+                                         0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+  for (size_t block = 0; block < blocks; block++) {
+    const char *p = inputs + block * FOVEA_CODE_BLOCK * width;
+    V x[2];
+    for (int i = 0; i < 2; i++) {
+      if (work->input_element == FOVEA_FLOAT32) x[i] = v_load((const float *)p + 16 * i);
+      if (work->input_element == FOVEA_FLOAT16) x[i] = v_load_f16((const uint16_t *)p + 16 * i);
+      if (work->input_element == FOVEA_BFLOAT16) x[i] = v_load_bf16((const uint16_t *)p + 16 * i);
+    }
+    // Infinities and NaN of either kind.
+    bool spoiled = _mm512_fpclass_ps_mask(x[0], 0x99) | _mm512_fpclass_ps_mask(x[1], 0x99);
+    float maximum = v_max_across(v_max(_mm512_abs_ps(x[0]), _mm512_abs_ps(x[1])));
+    if (spoiled) maximum = 0;
+    float scale = maximum / 127, inverse = maximum > 0 ? 127 / maximum : 0;
+    if (__builtin_isinf(inverse)) scale = inverse = 0;
+    __m512i low = _mm512_cvtps_epi32(v_mul(x[0], v_set1(inverse))), high = _mm512_cvtps_epi32(v_mul(x[1], v_set1(inverse)));
+    if (spoiled) {
+      low = high = _mm512_setzero_si512();
+      scale = NAN;
+    }
+    int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
+    __m256i bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(high), _mm512_cvtepi32_epi8(low));
+    if (work->bits == 4) {
+      bytes = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(bytes, split), 0xD8);
+      int8_t *target = codes + block / 4 * 128 + block % 4 * 16;
+      _mm_storeu_si128((__m128i *)target, _mm256_castsi256_si128(bytes));
+      _mm_storeu_si128((__m128i *)(target + 64), _mm256_extracti128_si256(bytes, 1));
+    } else {
+      _mm256_storeu_si256((__m256i *)(codes + block * FOVEA_CODE_BLOCK), bytes);
+    }
+    work->scales[row * blocks + block] = scale;
+    float *group_sum = sums + block / blocks_per_group;
+    *group_sum = block % blocks_per_group == 0 ? scale * (float)sum : fmaf(scale, (float)sum, *group_sum);
+  }
+  for (size_t block = blocks; block % 4 != 0; block++) {
+    if (work->bits == 4) {
+      int8_t *target = codes + block / 4 * 128 + block % 4 * 16;
+      _mm_storeu_si128((__m128i *)target, _mm_setzero_si128());
+      _mm_storeu_si128((__m128i *)(target + 64), _mm_setzero_si128());
+    } else {
+      _mm256_storeu_si256((__m256i *)(codes + block * FOVEA_CODE_BLOCK), _mm256_setzero_si256());
+    }
+  }
+}
+
+static void activation_codes_vnni(const fovea_activation_codes *work) {
+  for (size_t row = 0; row < work->row_count; row++) activation_codes_row(work, row);
+}
+
+// MARK: Scales
+
+// The scales and biases of 16 columns from `column` on, as [groups][16] float32; columns past the last repeat it.
+static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  const size_t groups = work->depth / weights->group_size;
+  for (size_t first = 0; first < groups; first += 16) {
+    size_t count = groups - first < 16 ? groups - first : 16;
+    V scale_rows[16], bias_rows[16];
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < 16; c++) {
+      size_t row = column + c < work->column_count ? column + c : work->column_count - 1;
+      ptrdiff_t offset = (ptrdiff_t)row * weights->scale_stride + (ptrdiff_t)first;
+      if (weights->kind == FOVEA_MXFP4) {
+        __m128i exponents = _mm_maskz_loadu_epi8(first_lanes(count), (const uint8_t *)weights->scales + offset);
+        __m512i e = _mm512_cvtepu8_epi32(exponents);
+        __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+        __m512i tiny = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e);
+        __m512i bits = _mm512_mask_mov_epi32(normal, _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(2)), tiny);
+        bits = _mm512_mask_mov_epi32(bits, _mm512_cmpeq_epu32_mask(e, _mm512_set1_epi32(255)),
+                                     _mm512_set1_epi32(0x7FC00000));
+        scale_rows[c] = _mm512_castsi512_ps(bits);
+        bias_rows[c] = v_mul(v_set1(-MXFP4_OFFSET), scale_rows[c]);
+      } else if (weights->scale_element == FOVEA_FLOAT32) {
+        scale_rows[c] = v_load_first((const float *)weights->scales + offset, count);
+        bias_rows[c] = v_load_first((const float *)weights->biases + offset, count);
+      } else if (weights->scale_element == FOVEA_BFLOAT16) {
+        scale_rows[c] = v_load_first_bf16((const uint16_t *)weights->scales + offset, count);
+        bias_rows[c] = v_load_first_bf16((const uint16_t *)weights->biases + offset, count);
+      } else {
+        scale_rows[c] = v_load_first_f16((const uint16_t *)weights->scales + offset, count);
+        bias_rows[c] = v_load_first_f16((const uint16_t *)weights->biases + offset, count);
+      }
+    }
+    v_transpose(scale_rows);
+    v_transpose(bias_rows);
+    // All 16 are stored: the scratch has room for whole blocks of groups.
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < 16; g++) {
+      v_store(scales + (first + g) * 16, scale_rows[g]);
+      v_store(biases + (first + g) * 16, bias_rows[g]);
+    }
+  }
+}
+
+// total + the group's blocks and bias, in the order that the header gives.
+static inline V add_block(__m512i dots, V weight_scale, float activation_scale, V total) {
+  return v_fma(_mm512_cvtepi32_ps(dots), v_mul(weight_scale, v_set1(activation_scale)), total);
+}
+
+static inline void store_outputs(const fovea_quantized_linear *work, size_t row, size_t column, V total) {
+  size_t count = work->column_count - column < 16 ? work->column_count - column : 16;
+  float *out = work->outputs + (ptrdiff_t)row * work->output_stride + column;
+  if (work->bias) total = v_add(total, v_load_first(work->bias + column, count));
+  if (work->accumulates) total = v_add(v_load_first(out, count), total);
+  v_store_first(out, total, count);
+}
+
+#include "quantized_vnni_row.h"
+#include "quantized_vnni_tile.h"
+
+static void quantized_linear_vnni(const fovea_quantized_linear *work) {
+  bool is_mxfp4 = work->weights.kind == FOVEA_MXFP4;
+  if (work->row_count != 1 || (work->weights.bits != 4 && work->weights.bits != 8)) {
+    quantized_tiles(work);
+  } else if (work->weights.bits == 8) {
+    quantized_row_8(work);
+  } else if (is_mxfp4) {
+    quantized_row_4(work, true);
+  } else {
+    quantized_row_4(work, false);
+  }
+}
