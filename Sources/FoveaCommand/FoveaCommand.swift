@@ -10,8 +10,8 @@ struct FoveaCommand: AsyncParsableCommand {
       for bad data; 66 for missing input; 70 for a fault of ours; 130 when interrupted.
       """,
     subcommands: [
-      GenerateCommand.self, TokenizeCommand.self, InspectCommand.self, BenchCommand.self, PerplexityCommand.self,
-      ScoreCommand.self,
+      GenerateCommand.self, PerplexityCommand.self, ScoreCommand.self, TokenizeCommand.self, InspectCommand.self,
+      QuantizeCommand.self, BenchCommand.self,
     ])
 
   /// Replaces the argument parser's `main`, whose errors take several lines and whose exit codes are not ours.

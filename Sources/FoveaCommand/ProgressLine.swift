@@ -45,3 +45,10 @@ final class ProgressLine: Sendable {
     StandardStream.error.writeIgnoringFailure(erase + text)
   }
 }
+
+/// A bar of 24 columns, filled to `share` of it, from 0 to 1.
+func progressBar(_ share: Double) -> String {
+  let width = 24
+  let filled = min(width, max(0, Int(share * Double(width))))
+  return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+}

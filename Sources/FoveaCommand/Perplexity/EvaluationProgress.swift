@@ -23,10 +23,7 @@ final class EvaluationProgress {
   func finish() { line.finish() }
 
   static func text(_ figure: String, doneCount: Int, resumedCount: Int, count: Int, duration: Duration) -> String {
-    let width = 24
-    let filled = count > 0 ? width * doneCount / count : width
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    var text = "\(bar) \(doneCount)/\(count)  \(figure)"
+    var text = "\(progressBar(count > 0 ? Double(doneCount) / Double(count) : 1)) \(doneCount)/\(count)  \(figure)"
     let newCount = doneCount - resumedCount
     if newCount > 0 {
       let seconds = Int((duration.seconds / Double(newCount) * Double(count - doneCount)).rounded(.up))

@@ -34,21 +34,9 @@ extension EvaluationState {
   /// The members of the object but the first two. What a state says has one spelling, so the checksum of the spelling
   /// tells whether what was read is what was written.
   private var contents: String {
-    func quoted(_ text: String) -> String {
-      "\""
-        + text.unicodeScalars.map { scalar in
-          switch scalar {
-          case "\"": "\\\""
-          case "\\": "\\\\"
-          case "\0"..."\u{1F}":
-            "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-          default: String(scalar)
-          }
-        }.joined() + "\""
-    }
     // Infinity and NaN are no JSON numbers. Swift's spelling of the others gives the same bits when it is read.
     func number(_ value: Double) -> String { value.isFinite ? value.description : "\"\(value.description)\"" }
-    let setup = setup.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ",")
+    let setup = setup.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }.joined(separator: ",")
     let rows = results.map { result in
       "[\(result.index),\(result.document),\(result.position),\(result.count),\(number(result.sum)),"
         + "\(number(result.sumOfSquares))]"
