@@ -50,7 +50,7 @@ static void quantized_linear(const fovea_quantized_linear *work) {
     }
     for (size_t row = 0; row < work->row_count; row++) {
       const int8_t *x = work->codes + row * fovea_code_stride(work->depth);
-      float total = 0;
+      float total = 0, bias_total = 0;
       for (size_t group = 0; group < groups; group++) {
         for (size_t block = group * blocks_per_group; block < (group + 1) * blocks_per_group; block++) {
           int32_t sum = 0;
@@ -58,8 +58,9 @@ static void quantized_linear(const fovea_quantized_linear *work) {
             sum += (int32_t)codes[i] * x[i];
           total = fmaf((float)sum, scales[group] * work->scales[row * blocks + block], total);
         }
-        total = fmaf(biases[group], work->sums[row * groups + group], total);
+        bias_total = fmaf(biases[group], work->sums[row * groups + group], bias_total);
       }
+      total += bias_total;
       if (work->bias) total += work->bias[column];
       float *out = work->outputs + (ptrdiff_t)row * work->output_stride + column;
       *out = work->accumulates ? *out + total : total;

@@ -9,6 +9,7 @@
 
 #define TILE_COLUMNS 32
 #define TILE_ROWS 6
+#define SCALE_PREFETCH_COLUMNS 32
 
 static inline __m512i load_first_bytes(const uint8_t *p, size_t count) {
   if (count >= 64) return _mm512_loadu_si512(p);
@@ -81,50 +82,100 @@ static void activation_codes_vnni(const fovea_activation_codes *work) {
 
 // MARK: Scales
 
-// The scales and biases of 16 columns from `column` on, as [groups][16] float32; columns past the last repeat it.
-static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
+// The elements of both halves of each lane, the lower first, as float32.
+static inline __attribute__((always_inline)) void widen_pairs(V lanes, V *low, V *high, const fovea_element element) {
+  __m512i pairs = _mm512_castps_si512(lanes);
+  if (element == FOVEA_BFLOAT16) {
+    *low = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+    *high = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xFFFF0000)));
+  } else {
+    *low = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs));
+    *high = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(pairs, 16)));
+  }
+}
+
+// Scales of mxfp4 out of exponents.
+static inline V power_of_two(__m512i exponent) {
+  __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(exponent, _mm512_set1_epi32(1)), 23);
+  __m512i tiny = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), exponent);
+  __mmask16 is_tiny = _mm512_cmplt_epu32_mask(exponent, _mm512_set1_epi32(2));
+  __mmask16 is_nan = _mm512_cmpeq_epu32_mask(exponent, _mm512_set1_epi32(255));
+  __m512i bits = _mm512_mask_mov_epi32(normal, is_tiny, tiny);
+  return _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, is_nan, _mm512_set1_epi32(0x7FC00000)));
+}
+
+// The scales and biases of 16 columns from `column` on, as [groups][16] float32; columns past the last repeat it. A row
+// of the transposition is 32 bytes of scales, then 32 of biases.
+static inline __attribute__((always_inline)) void transpose_scales_of(const fovea_quantized_linear *work,
+                                                                      size_t column, float *scales, float *biases,
+                                                                      const fovea_element element,
+                                                                      const bool is_mxfp4) {
   const fovea_quantized_matrix *weights = &work->weights;
-  const size_t groups = work->depth / weights->group_size;
-  for (size_t first = 0; first < groups; first += 16) {
-    size_t count = groups - first < 16 ? groups - first : 16;
-    V scale_rows[16], bias_rows[16];
+  const size_t groups = work->depth / weights->group_size, width = element == FOVEA_FLOAT32 ? 4 : 2;
+  const size_t step = 32 / width;
+  for (size_t first = 0; first < groups; first += step) {
+    const size_t count = groups - first < step ? groups - first : step;
+    const __mmask32 mask = (__mmask32)((1ull << (count * width)) - 1);
+    V rows[16];
 #pragma clang loop unroll(full)
     for (size_t c = 0; c < 16; c++) {
       size_t row = column + c < work->column_count ? column + c : work->column_count - 1;
       ptrdiff_t offset = (ptrdiff_t)row * weights->scale_stride + (ptrdiff_t)first;
-      if (weights->kind == FOVEA_MXFP4) {
-        __m128i exponents = _mm_maskz_loadu_epi8(first_lanes(count), (const uint8_t *)weights->scales + offset);
-        __m512i e = _mm512_cvtepu8_epi32(exponents);
-        __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
-        __m512i tiny = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e);
-        __m512i bits = _mm512_mask_mov_epi32(normal, _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(2)), tiny);
-        bits = _mm512_mask_mov_epi32(bits, _mm512_cmpeq_epu32_mask(e, _mm512_set1_epi32(255)),
-                                     _mm512_set1_epi32(0x7FC00000));
-        scale_rows[c] = _mm512_castsi512_ps(bits);
-        bias_rows[c] = v_mul(v_set1(-MXFP4_OFFSET), scale_rows[c]);
-      } else if (weights->scale_element == FOVEA_FLOAT32) {
-        scale_rows[c] = v_load_first((const float *)weights->scales + offset, count);
-        bias_rows[c] = v_load_first((const float *)weights->biases + offset, count);
-      } else if (weights->scale_element == FOVEA_BFLOAT16) {
-        scale_rows[c] = v_load_first_bf16((const uint16_t *)weights->scales + offset, count);
-        bias_rows[c] = v_load_first_bf16((const uint16_t *)weights->biases + offset, count);
+      __m256i low, high = _mm256_setzero_si256();
+      // The next columns' scales are a stream of their own, too slow for the prefetchers.
+      const ptrdiff_t ahead = offset + SCALE_PREFETCH_COLUMNS * weights->scale_stride;
+      __builtin_prefetch((const char *)weights->scales + ahead * (ptrdiff_t)(is_mxfp4 ? 1 : width));
+      if (!is_mxfp4) __builtin_prefetch((const char *)weights->biases + ahead * (ptrdiff_t)width);
+      if (is_mxfp4) {
+        low = _mm256_cvtepu8_epi16(_mm_maskz_loadu_epi8(first_lanes(count), (const uint8_t *)weights->scales + offset));
       } else {
-        scale_rows[c] = v_load_first_f16((const uint16_t *)weights->scales + offset, count);
-        bias_rows[c] = v_load_first_f16((const uint16_t *)weights->biases + offset, count);
+        low = _mm256_maskz_loadu_epi8(mask, (const char *)weights->scales + offset * (ptrdiff_t)width);
+        high = _mm256_maskz_loadu_epi8(mask, (const char *)weights->biases + offset * (ptrdiff_t)width);
       }
+      rows[c] = _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
     }
-    v_transpose(scale_rows);
-    v_transpose(bias_rows);
-    // All 16 are stored: the scratch has room for whole blocks of groups.
+    v_transpose(rows);
+    // Whole blocks are stored: the scratch has room for them.
+    float *scale = scales + first * 16, *bias = biases + first * 16;
 #pragma clang loop unroll(full)
-    for (size_t g = 0; g < 16; g++) {
-      v_store(scales + (first + g) * 16, scale_rows[g]);
-      v_store(biases + (first + g) * 16, bias_rows[g]);
+    for (size_t i = 0; i < 8; i++) {
+      if (element == FOVEA_FLOAT32) {
+        v_store(scale + 16 * i, rows[i]);
+        v_store(bias + 16 * i, rows[8 + i]);
+        continue;
+      }
+      V low, high;
+      if (is_mxfp4) {
+        __m512i pairs = _mm512_castps_si512(rows[i]);
+        low = power_of_two(_mm512_and_si512(pairs, _mm512_set1_epi32(0xFFFF)));
+        high = power_of_two(_mm512_srli_epi32(pairs, 16));
+        v_store(bias + 32 * i, v_mul(v_set1(-MXFP4_OFFSET), low));
+        v_store(bias + 32 * i + 16, v_mul(v_set1(-MXFP4_OFFSET), high));
+      } else {
+        widen_pairs(rows[8 + i], &low, &high, element);
+        v_store(bias + 32 * i, low);
+        v_store(bias + 32 * i + 16, high);
+        widen_pairs(rows[i], &low, &high, element);
+      }
+      v_store(scale + 32 * i, low);
+      v_store(scale + 32 * i + 16, high);
     }
   }
 }
 
-// total + the group's blocks and bias, in the order that the header gives.
+static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
+  if (work->weights.kind == FOVEA_MXFP4) {
+    transpose_scales_of(work, column, scales, biases, FOVEA_FLOAT16, true);
+  } else if (work->weights.scale_element == FOVEA_FLOAT32) {
+    transpose_scales_of(work, column, scales, biases, FOVEA_FLOAT32, false);
+  } else if (work->weights.scale_element == FOVEA_BFLOAT16) {
+    transpose_scales_of(work, column, scales, biases, FOVEA_BFLOAT16, false);
+  } else {
+    transpose_scales_of(work, column, scales, biases, FOVEA_FLOAT16, false);
+  }
+}
+
+// total + one block's share.
 static inline V add_block(__m512i dots, V weight_scale, float activation_scale, V total) {
   return v_fma(_mm512_cvtepi32_ps(dots), v_mul(weight_scale, v_set1(activation_scale)), total);
 }
@@ -141,14 +192,15 @@ static inline void store_outputs(const fovea_quantized_linear *work, size_t row,
 #include "quantized_vnni_tile.h"
 
 static void quantized_linear_vnni(const fovea_quantized_linear *work) {
-  bool is_mxfp4 = work->weights.kind == FOVEA_MXFP4;
-  if (work->row_count != 1 || (work->weights.bits != 4 && work->weights.bits != 8)) {
+  if (work->column_count == 0) return;
+  const unsigned bits = work->weights.bits;
+  if (work->row_count != 1 || (bits != 4 && bits != 8)) {
     quantized_tiles(work);
-  } else if (work->weights.bits == 8) {
+  } else if (bits == 8) {
     quantized_row_8(work);
-  } else if (is_mxfp4) {
-    quantized_row_4(work, true);
+  } else if (work->weights.kind == FOVEA_MXFP4) {
+    quantized_row_mxfp4(work);
   } else {
-    quantized_row_4(work, false);
+    quantized_row_4(work);
   }
 }

@@ -96,18 +96,24 @@ static inline __attribute__((always_inline)) void multiply_tile(const fovea_quan
         total[r][1] = add_block(dots[r][1], scale[1], activation_scale, total[r][1]);
       }
     }
+  }
+  V bias_total[TILE_ROWS][2];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) bias_total[r][0] = bias_total[r][1] = v_zero();
+  for (size_t group = 0; group < groups; group++) {
     const V bias[2] = {v_load(biases + 16 * group), v_load(biases + 2 * bias_offset + 16 * group)};
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++) {
       const V sum = v_set1(sums[(size_t)r * groups + group]);
-      total[r][0] = v_fma(bias[0], sum, total[r][0]);
-      total[r][1] = v_fma(bias[1], sum, total[r][1]);
+      bias_total[r][0] = v_fma(bias[0], sum, bias_total[r][0]);
+      bias_total[r][1] = v_fma(bias[1], sum, bias_total[r][1]);
     }
   }
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++) {
-    store_outputs(work, row + (size_t)r, column, total[r][0]);
-    if (column + 16 < work->column_count) store_outputs(work, row + (size_t)r, column + 16, total[r][1]);
+    store_outputs(work, row + (size_t)r, column, v_add(total[r][0], bias_total[r][0]));
+    if (column + 16 < work->column_count)
+      store_outputs(work, row + (size_t)r, column + 16, v_add(total[r][1], bias_total[r][1]));
   }
 }
 

@@ -54,14 +54,14 @@ extension ComputeStream {
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: up.outputSize))
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
     let rowBlock = min(128, activations.count)
-    let halves = PieceHalves(count: rowBlock * grain, weights: [up])
+    let product = PreparedProduct(up, inputs, kernels: kernels)
+    let halves = PieceHalves(count: rowBlock * grain, productScratch: product.scratchByteCount)
     forEachPiece(pieces.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let columns = pieces.piece(piece).columns
       let sums = halves.gates(scratch)
       for first in stride(from: 0, to: activations.count, by: rowBlock) {
         let rows = first..<min(activations.count, first + rowBlock)
-        up.multiply(
-          kernels, inputs, rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch)
+        product.multiply(rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch)
         for row in rows {
           activation.apply(
             kernels.pointee, gate: sums + (row - first) * grain, up: nil,
@@ -93,7 +93,10 @@ extension ComputeStream {
     let innerWeights = groups.flatMap { [$0.block.gate, $0.block.up] }
     let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights)
     let rowBlock = min(128, mostRows)
-    let halves = PieceHalves(count: rowBlock * innerGrain, weights: innerWeights)
+    let gateProducts = groups.map { PreparedProduct($0.block.gate, inputs, kernels: kernels) }
+    let upProducts = groups.map { PreparedProduct($0.block.up, inputs, kernels: kernels) }
+    let productScratch = (gateProducts + upProducts).map(\.scratchByteCount).max() ?? 0
+    let halves = PieceHalves(count: rowBlock * innerGrain, productScratch: productScratch)
     forEachPiece(inner.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let (index, columns) = inner.piece(piece)
       let group = groups[index]
@@ -101,10 +104,9 @@ extension ComputeStream {
       for first in stride(from: 0, to: group.activations.count, by: rowBlock) {
         let rows = first..<min(group.activations.count, first + rowBlock)
         let inputRows = firstRows[index] + rows.lowerBound..<firstRows[index] + rows.upperBound
-        for (weights, half) in [(group.block.gate, gates), (group.block.up, ups)] {
-          weights.multiply(
-            kernels, inputs, rows: inputRows, columns: columns, outputs: half, outputStride: innerGrain,
-            scratch: scratch)
+        for (product, half) in [(gateProducts[index], gates), (upProducts[index], ups)] {
+          product.multiply(
+            rows: inputRows, columns: columns, outputs: half, outputStride: innerGrain, scratch: scratch)
         }
         for row in rows {
           let offset = (row - first) * innerGrain
@@ -119,12 +121,12 @@ extension ComputeStream {
     let (outer, _) = pieces(groups.map(\.block.down.outputSize))
     let outerWeights = groups.map(\.block.down)
     let activated = prepare(first.activated.extended(to: rowCount), for: outerWeights)
-    let scratchByteCount = outerWeights.map(\.scratchByteCount).max() ?? 0
-    forEachPiece(outer.count, scratchByteCount: scratchByteCount) { piece, scratch in
+    let products = outerWeights.map { PreparedProduct($0, activated, kernels: kernels) }
+    forEachPiece(outer.count, scratchByteCount: products.map(\.scratchByteCount).max() ?? 0) { piece, scratch in
       let (index, columns) = outer.piece(piece)
       let group = groups[index]
-      group.block.down.multiply(
-        kernels, activated, rows: firstRows[index]..<firstRows[index] + group.activated.count, columns: columns,
+      products[index].multiply(
+        rows: firstRows[index]..<firstRows[index] + group.activated.count, columns: columns,
         outputs: group.outputs.floats() + columns.lowerBound, outputStride: group.outputs.stride, scratch: scratch)
     }
   }

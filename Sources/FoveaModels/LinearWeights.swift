@@ -66,19 +66,20 @@ extension ComputeStream {
 
   /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
-    let kernels = kernelTable
     let inputs = prepare(activations, for: products.map(\.weights))
-    let columnCount = products.reduce(0) { $0 + $1.weights.outputSize }
+    let prepared = products.map { PreparedProduct($0.weights, inputs, kernels: kernelTable) }
+    let targets = products.map { ($0.outputs, $0.outputStride) }
+    let columnCount = prepared.reduce(0) { $0 + $1.columnCount }
     let grain = columnGrain(rowCount: activations.count, columnCount: columnCount)
-    let pieces = GroupPieces(columnCounts: products.map(\.weights.outputSize), grain: grain)
-    let scratchByteCount = products.map(\.weights.scratchByteCount).max() ?? 0
-    forEachPiece(pieces.count, scratchByteCount: scratchByteCount) { piece, scratch in
+    let pieces = GroupPieces(columnCounts: prepared.map(\.columnCount), grain: grain)
+    forEachPiece(pieces.count, scratchByteCount: prepared.map(\.scratchByteCount).max() ?? 0) { piece, scratch in
       let (index, columns) = pieces.piece(piece)
-      let target = products[index]
-      target.weights.multiply(
-        kernels, inputs, rows: 0..<activations.count, columns: columns, outputs: target.outputs + columns.lowerBound,
-        outputStride: target.outputStride, accumulates: accumulates, scratch: scratch)
+      let (outputs, outputStride) = targets[index]
+      prepared[index].multiply(
+        rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound,
+        outputStride: outputStride, accumulates: accumulates, scratch: scratch)
     }
+    withExtendedLifetime(products) {}
   }
 
   /// outputs = function(activations · gateᵀ) · (activations · upᵀ), converted to the type of `outputs`, as one phase.
@@ -88,20 +89,22 @@ extension ComputeStream {
   ) {
     let kernels = kernelTable
     let inputs = prepare(activations, for: [gate, up])
-    let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * gate.outputSize))
+    let products = (
+      PreparedProduct(gate, inputs, kernels: kernels), PreparedProduct(up, inputs, kernels: kernels)
+    )
+    let columnCount = gate.outputSize
+    let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * columnCount))
     // Both halves of a block of rows stay in the second-level cache until they meet.
     let rowBlock = min(128, activations.count)
-    let halves = PieceHalves(count: rowBlock * grain, weights: [gate, up])
-    let pieceCount = (gate.outputSize + grain - 1) / grain
-    forEachPiece(pieceCount, scratchByteCount: halves.scratchByteCount) { piece, scratch in
-      let columns = piece * grain..<min(gate.outputSize, (piece + 1) * grain)
+    let halves = PieceHalves(
+      count: rowBlock * grain, productScratch: max(products.0.scratchByteCount, products.1.scratchByteCount))
+    forEachPiece((columnCount + grain - 1) / grain, scratchByteCount: halves.scratchByteCount) { piece, scratch in
+      let columns = piece * grain..<min(columnCount, (piece + 1) * grain)
       let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
       for first in stride(from: 0, to: activations.count, by: rowBlock) {
         let rows = first..<min(activations.count, first + rowBlock)
-        for (weights, half) in [(gate, gates), (up, ups)] {
-          weights.multiply(
-            kernels, inputs, rows: rows, columns: columns, outputs: half, outputStride: grain, scratch: scratch)
-        }
+        products.0.multiply(rows: rows, columns: columns, outputs: gates, outputStride: grain, scratch: scratch)
+        products.1.multiply(rows: rows, columns: columns, outputs: ups, outputStride: grain, scratch: scratch)
         for row in rows {
           let offset = (row - first) * grain
           activation.apply(
@@ -111,6 +114,7 @@ extension ComputeStream {
         }
       }
     }
+    withExtendedLifetime((gate, up)) {}
   }
 }
 
@@ -120,9 +124,9 @@ struct PieceHalves {
   private let count: Int
 
   /// - Parameter count: the elements of each half.
-  init(count: Int, weights: [LinearWeights]) {
+  init(count: Int, productScratch: Int) {
     self.count = count
-    offset = weights.map(\.scratchByteCount).max() ?? 0
+    offset = productScratch
   }
 
   var scratchByteCount: Int { offset + 2 * count * MemoryLayout<Float>.stride }

@@ -1,38 +1,30 @@
 internal import CFoveaKernels
 internal import FoveaCore
 
+/// Rows of activations rounded to bytes: codes, the scale of each block, the sum of each group.
+struct RoundedRows {
+  fileprivate let codes: UnsafeMutablePointer<Int8>
+  fileprivate let scales: UnsafeMutablePointer<Float>
+  fileprivate let sums: UnsafeMutablePointer<Float>
+}
+
 /// Rows of activations in the forms in which the products of one phase read them.
 struct ProductInputs {
-  /// The rows rounded to bytes; the layout goes by the width of the weights' codes.
-  fileprivate struct Codes {
-    let form: CodeForm
-    let codes: UnsafeMutablePointer<Int8>
-    let scales: UnsafeMutablePointer<Float>
-    let sums: UnsafeMutablePointer<Float>
-  }
-
   /// The rows themselves.
   let activations: ActivationRows
-  fileprivate let depth: Int
-  /// By form; empty where weights meet activations in float32.
-  fileprivate var codes: [Codes] = []
+  /// Empty where weights meet activations in float32.
+  fileprivate var rounded: [(form: CodeForm, rows: RoundedRows)] = []
 
-  /// The rounded rows from `row` on for weights of that scheme, if there are any.
-  fileprivate func codes(
-    for scheme: QuantizationScheme, row: Int
-  ) -> (codes: UnsafePointer<Int8>, scales: UnsafePointer<Float>, sums: UnsafePointer<Float>)? {
-    let form = CodeForm(scheme)
-    guard let found = codes.first(where: { $0.form == form }) else { return nil }
-    return (
-      UnsafePointer(found.codes + row * fovea_code_stride(depth)),
-      UnsafePointer(found.scales + row * (depth / Int(FOVEA_CODE_BLOCK))),
-      UnsafePointer(found.sums + row * (depth / scheme.groupSize))
-    )
+  fileprivate init(activations: ActivationRows) { self.activations = activations }
+
+  /// The rounded rows for weights of that scheme, if there are any.
+  fileprivate func rounded(for scheme: QuantizationScheme) -> RoundedRows? {
+    rounded.first { $0.form == CodeForm(scheme) }?.rows
   }
 }
 
 /// What rounded activations depend on in the weights that they meet.
-private struct CodeForm: Equatable {
+fileprivate struct CodeForm: Equatable {
   /// 4, or 8 for all other widths.
   let bits: Int
   let groupSize: Int
@@ -54,7 +46,7 @@ extension ComputeStream {
   /// take lies in the stream's shared scratch until the next call.
   func prepare(_ activations: ActivationRows, for weights: [LinearWeights]) -> ProductInputs {
     let depth = weights.first?.inputSize ?? 0
-    var inputs = ProductInputs(activations: activations, depth: depth)
+    var inputs = ProductInputs(activations: activations)
     guard activations.roundsToCodes else { return inputs }
     var forms: [CodeForm] = []
     for case let scheme? in weights.map(\.matrix.codes?.scheme) where !forms.contains(CodeForm(scheme)) {
@@ -64,25 +56,25 @@ extension ComputeStream {
     let sizes = forms.map { $0.byteCounts(rowCount: activations.count, depth: depth) }
     var memory = sharedScratch(byteCount: sizes.reduce(0) { $0 + $1.reduce(0, +) })
     for (form, byteCounts) in zip(forms, sizes) {
-      inputs.codes.append(
-        ProductInputs.Codes(
-          form: form, codes: memory.assumingMemoryBound(to: Int8.self),
-          scales: (memory + byteCounts[0]).assumingMemoryBound(to: Float.self),
-          sums: (memory + byteCounts[0] + byteCounts[1]).assumingMemoryBound(to: Float.self)))
+      let rows = RoundedRows(
+        codes: memory.assumingMemoryBound(to: Int8.self),
+        scales: (memory + byteCounts[0]).assumingMemoryBound(to: Float.self),
+        sums: (memory + byteCounts[0] + byteCounts[1]).assumingMemoryBound(to: Float.self))
+      inputs.rounded.append((form, rows))
       memory += byteCounts.reduce(0, +)
     }
     let kernels = kernelTable
-    let prepared = inputs.codes
+    let prepared = inputs.rounded
     func round(_ rows: Range<Int>) {
-      for target in prepared {
+      for (form, target) in prepared {
         let first = rows.lowerBound
         var work = fovea_activation_codes(
           inputs: UnsafeRawPointer(activations.row(first)), input_stride: activations.stride,
           input_element: activations.type.kernelElement, row_count: rows.count, depth: depth,
-          group_size: target.form.groupSize, bits: UInt32(target.form.bits),
+          group_size: form.groupSize, bits: UInt32(form.bits),
           codes: target.codes + first * fovea_code_stride(depth),
           scales: target.scales + first * (depth / Int(FOVEA_CODE_BLOCK)),
-          sums: target.sums + first * (depth / target.form.groupSize))
+          sums: target.sums + first * (depth / form.groupSize))
         kernels.pointee.activation_codes(&work)
       }
     }
@@ -92,68 +84,123 @@ extension ComputeStream {
   }
 }
 
-extension LinearWeights {
-  /// The scratch of ``multiply(_:_:rows:columns:outputs:outputStride:accumulates:scratch:)``, whole cache lines.
-  var scratchByteCount: Int {
-    guard matrix.codes != nil else { return 0 }
-    let dequantized = Self.dequantizedRowCount * inputSize * MemoryLayout<Float>.stride
-    return (max(fovea_quantized_scratch_byte_count(inputSize), dequantized) + 63) / 64 * 64
+/// A product of prepared activations with one matrix, ready to be computed piece by piece: addresses only, so that pieces
+/// count no references. Valid while the weights and the inputs are.
+struct PreparedProduct {
+  /// How the kernels read the weights.
+  private enum Form {
+    case elements(fovea_linear_kernel?, width: Int)
+    /// With activations rounded to bytes.
+    case codes(fovea_quantized_matrix, rounded: RoundedRows, groupSize: Int)
+    /// Widened to float32 as they are needed.
+    case widened(fovea_quantized_matrix)
   }
 
-  /// Rows of quantised weights that are widened at once where activations stay as they are.
-  private static let dequantizedRowCount = 16
+  private let kernels: UnsafePointer<fovea_kernels>
+  private let form: Form
+  private let weights: UnsafeMutableRawPointer
+  private let bias: UnsafePointer<Float>?
+  private let activations: ActivationRows
+  private let depth: Int
+  /// The columns of the result.
+  let columnCount: Int
+
+  init(_ linear: LinearWeights, _ inputs: ProductInputs, kernels: UnsafePointer<fovea_kernels>) {
+    self.kernels = kernels
+    let matrix = linear.matrix
+    weights = matrix.tensor.baseAddress
+    bias = linear.bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) }
+    activations = inputs.activations
+    depth = linear.inputSize
+    columnCount = linear.outputSize
+    guard let codes = matrix.codes else {
+      form = .elements(
+        linear.kernel(kernels.pointee, activationType: activations.type.kernelElement),
+        width: matrix.tensor.elementType.byteCount)
+      return
+    }
+    let kernelMatrix = matrix.kernelMatrix(codes, from: 0)
+    if let rounded = inputs.rounded(for: codes.scheme) {
+      form = .codes(kernelMatrix, rounded: rounded, groupSize: codes.scheme.groupSize)
+    } else {
+      form = .widened(kernelMatrix)
+    }
+  }
+
+  /// Rows of quantised weights that are widened at once.
+  private static let widenedRowCount = 16
+
+  /// The scratch of ``multiply(rows:columns:outputs:outputStride:accumulates:scratch:)``, whole cache lines.
+  var scratchByteCount: Int {
+    switch form {
+    case .elements: 0
+    case .codes: (fovea_quantized_scratch_byte_count(depth) + 63) / 64 * 64
+    case .widened: Self.widenedRowCount * depth * MemoryLayout<Float>.stride
+    }
+  }
 
   /// Columns `columns` of rows `rows` of inputs · weightsᵀ + bias, to `outputs`, where the first of both goes.
   func multiply(
-    _ kernels: UnsafePointer<fovea_kernels>, _ inputs: ProductInputs, rows: Range<Int>, columns: Range<Int>,
-    outputs: UnsafeMutablePointer<Float>, outputStride: Int, accumulates: Bool = false,
-    scratch: UnsafeMutableRawPointer
+    rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int,
+    accumulates: Bool = false, scratch: UnsafeMutableRawPointer
   ) {
-    let bias = bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) + columns.lowerBound }
-    guard let codes = matrix.codes else {
-      let width = matrix.tensor.elementType.byteCount
-      var work = fovea_linear(
-        activations: UnsafeRawPointer(inputs.activations.row(rows.lowerBound)),
-        activation_stride: inputs.activations.stride,
-        weights: UnsafeRawPointer(matrix.tensor.baseAddress + columns.lowerBound * inputSize * width),
-        weight_stride: inputSize, bias: bias, outputs: outputs, output_stride: outputStride, row_count: rows.count,
-        column_count: columns.count, depth: inputSize, accumulates: accumulates)
-      kernel(kernels.pointee, activationType: inputs.activations.type.kernelElement)?(&work)
-      return
+    let bias = bias.map { $0 + columns.lowerBound }
+    switch form {
+    case .elements(let kernel, let width):
+      var work = linear(rows: rows, outputs: outputs, outputStride: outputStride, accumulates: accumulates)
+      work.weights = UnsafeRawPointer(weights + columns.lowerBound * depth * width)
+      work.bias = bias
+      work.column_count = columns.count
+      kernel?(&work)
+    case .codes(let matrix, let rounded, let groupSize):
+      let first = rows.lowerBound
+      var work = fovea_quantized_linear(
+        codes: UnsafePointer(rounded.codes + first * fovea_code_stride(depth)),
+        scales: UnsafePointer(rounded.scales + first * (depth / Int(FOVEA_CODE_BLOCK))),
+        sums: UnsafePointer(rounded.sums + first * (depth / groupSize)),
+        weights: matrix.rows(from: columns.lowerBound), bias: bias, outputs: outputs, output_stride: outputStride,
+        row_count: rows.count, column_count: columns.count, depth: depth, accumulates: accumulates, scratch: scratch)
+      kernels.pointee.quantized_linear(&work)
+    case .widened(let matrix):
+      let widened = scratch.assumingMemoryBound(to: Float.self)
+      var work = linear(rows: rows, outputs: outputs, outputStride: outputStride, accumulates: accumulates)
+      work.weights = UnsafeRawPointer(widened)
+      for offset in stride(from: 0, to: columns.count, by: Self.widenedRowCount) {
+        work.column_count = min(Self.widenedRowCount, columns.count - offset)
+        var part = matrix.rows(from: columns.lowerBound + offset)
+        for row in 0..<work.column_count { fovea_dequantize_row(&part, row, depth, widened + row * depth) }
+        work.bias = bias.map { $0 + offset }
+        work.outputs = outputs + offset
+        kernels.pointee.linear.0.0?(&work)
+      }
     }
-    guard let rounded = inputs.codes(for: codes.scheme, row: rows.lowerBound) else {
-      multiplyWidened(
-        kernels, inputs, rows: rows, columns: columns, bias: bias, outputs: outputs, outputStride: outputStride,
-        accumulates: accumulates, scratch: scratch)
-      return
-    }
-    var work = fovea_quantized_linear(
-      codes: rounded.codes, scales: rounded.scales, sums: rounded.sums,
-      weights: matrix.kernelMatrix(codes, from: columns.lowerBound), bias: bias, outputs: outputs,
-      output_stride: outputStride, row_count: rows.count, column_count: columns.count, depth: inputSize,
-      accumulates: accumulates, scratch: scratch)
-    kernels.pointee.quantized_linear(&work)
   }
 
-  /// Quantised weights widened to float32 as they are needed.
-  private func multiplyWidened(
-    _ kernels: UnsafePointer<fovea_kernels>, _ inputs: ProductInputs, rows: Range<Int>, columns: Range<Int>,
-    bias: UnsafePointer<Float>?, outputs: UnsafeMutablePointer<Float>, outputStride: Int, accumulates: Bool,
-    scratch: UnsafeMutableRawPointer
-  ) {
-    let widened = scratch.assumingMemoryBound(to: Float.self)
-    for first in stride(from: columns.lowerBound, to: columns.upperBound, by: Self.dequantizedRowCount) {
-      let count = min(Self.dequantizedRowCount, columns.upperBound - first)
-      for column in 0..<count {
-        matrix.widenRow(first + column, into: widened + column * inputSize, kernels: kernels)
-      }
-      let offset = first - columns.lowerBound
-      var work = fovea_linear(
-        activations: UnsafeRawPointer(inputs.activations.row(rows.lowerBound)),
-        activation_stride: inputs.activations.stride, weights: UnsafeRawPointer(widened), weight_stride: inputSize,
-        bias: bias.map { $0 + offset }, outputs: outputs + offset, output_stride: outputStride, row_count: rows.count,
-        column_count: count, depth: inputSize, accumulates: accumulates)
-      kernels.pointee.linear.0.0?(&work)
-    }
+  /// All but the columns.
+  private func linear(
+    rows: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int, accumulates: Bool
+  ) -> fovea_linear {
+    var work = fovea_linear()
+    work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
+    work.activation_stride = activations.stride
+    work.weight_stride = depth
+    work.outputs = outputs
+    work.output_stride = outputStride
+    work.row_count = rows.count
+    work.depth = depth
+    work.accumulates = accumulates
+    return work
+  }
+}
+
+extension fovea_quantized_matrix {
+  /// The rows from `row` on.
+  fileprivate func rows(from row: Int) -> fovea_quantized_matrix {
+    var part = self
+    part.codes += row * code_stride
+    let width = kind == FOVEA_MXFP4 ? 1 : scale_element == FOVEA_FLOAT32 ? 4 : 2
+    part.scales += row * scale_stride * width
+    if let biases { part.biases = biases + row * scale_stride * width }
+    return part
   }
 }

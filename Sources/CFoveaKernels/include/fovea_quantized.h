@@ -45,8 +45,8 @@ typedef struct {
   float *sums;    // [row_count, depth / group_size]
 } fovea_activation_codes;
 
-// outputs[r, c] = sum over groups g of (sum over blocks b of g of (scale[c, g] * scale[r, b]) * (codes[r] . codes[c])_b)
-//                 + bias[c, g] * sum[r, g]   (+ bias[c]) (+ the old outputs[r, c])
+// outputs[r, c] = (sum over blocks b of (scale[c, group of b] * scale[r, b]) * (codes[r] . codes[c])_b)
+//                 + (sum over groups g of bias[c, g] * sum[r, g])   (+ bias[c]) (+ the old outputs[r, c])
 //
 // The integer sums are exact and the float ones have one order, fused: the bits are the same for one row and many, and
 // in every table.
