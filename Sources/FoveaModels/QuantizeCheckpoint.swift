@@ -26,7 +26,7 @@ public struct QuantizationResult: Sendable {
 /// is copied. The folder appears under its name only when it is whole.
 ///
 /// - Parameter progress: gets the share done, from 0 to 1; what it throws stops the work, and nothing is left of it.
-/// - Throws: ``ModelError`` if `target` exists, the model is not known or cannot be quantised; ``SafetensorsError``.
+/// - Throws: ``SafetensorsError`` if `target` exists; ``ModelError`` if the model is not known or cannot be quantised.
 public func quantizeCheckpoint(
   folder: String, to target: String, rule: QuantizationRule, stream: ComputeStream, progress: (Double) throws -> Void
 ) throws -> QuantizationResult {
@@ -34,7 +34,7 @@ public func quantizeCheckpoint(
   var target = target
   while target.count > 1, target.hasSuffix("/") { target.removeLast() }
   guard !files.fileExists(atPath: target) else {
-    throw ModelError(.invalidSetting, file: target, "exists already")
+    throw SafetensorsError(.fileExists, file: target, "exists already")
   }
   let configuration = try ModelConfiguration.load(folder: folder)
   let checkpoint = try Checkpoint.open(folder: folder)
@@ -80,10 +80,13 @@ private func isCopied(_ name: String) -> Bool {
 private func writeConfiguration(
   _ quantization: QuantizationConfiguration, from folder: String, to target: String
 ) throws {
-  let bytes = try readFile("\(folder)/\(ModelConfiguration.fileName)", byteCountLimit: ConfigurationReader.byteCountLimit)
+  let bytes = try readFile(
+    "\(folder)/\(ModelConfiguration.fileName)", byteCountLimit: ConfigurationReader.byteCountLimit)
   guard let brace = bytes.firstIndex(of: UInt8(ascii: "{")) else { return }
   func object(_ scheme: QuantizationScheme, _ rest: [String] = []) -> String {
-    let own = ["\"group_size\": \(scheme.groupSize)", "\"bits\": \(scheme.bits)", "\"mode\": \"\(scheme.mode.rawValue)\""]
+    let own = [
+      "\"group_size\": \(scheme.groupSize)", "\"bits\": \(scheme.bits)", "\"mode\": \"\(scheme.mode.rawValue)\"",
+    ]
     return "{" + (own + rest).joined(separator: ", ") + "}"
   }
   let overrides = quantization.overrides.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)): \(object($0.value))" }

@@ -51,7 +51,9 @@ extension WeightSource {
         name, count: settings.expertCount, [outputSize, inputSize], scheme: quantization.scheme(of: name))
       guard names.isTransposed else { return matrices.map { LinearWeights(matrix: $0) } }
       let biases = try tensor(name + ".bias", [settings.expertCount, outputSize])
-      return matrices.enumerated().map { LinearWeights(matrix: $1, bias: Tensor(biases.part($0).floats(), shape: [outputSize])) }
+      return matrices.enumerated().map {
+        LinearWeights(matrix: $1, bias: Tensor(biases.part($0).floats(), shape: [outputSize]))
+      }
     }
     let size = settings.intermediateSize
     let gates = try linears("gate_proj", size, hiddenSize)

@@ -46,7 +46,8 @@ final class Workspace: @unchecked Sendable {
     guard rowCount > rowCapacity else { return }
     storages = sizes.map { TensorStorage(uninitializedByteCount: rowCount * $0.width * $0.type.byteCount) }
     buffers = zip(sizes, storages).map { size, storage in
-      ActivationRows(base: storage.baseAddress, type: size.type, stride: size.width, count: rowCount,
+      ActivationRows(
+        base: storage.baseAddress, type: size.type, stride: size.width, count: rowCount,
         roundsToCodes: roundsToCodes)
     }
     rowCapacity = rowCount

@@ -22,6 +22,10 @@ enum FoveaExecutable {
     }
   }
 
+  /// The folder of the bundled model.
+  static let bundledModel = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent("Models/storyteller-15m").path
+
   /// Starts `fovea` in the root folder, so that nothing depends on the working folder.
   static func start(
     _ arguments: [String], input: String? = nil, environment: [String: String] = [:], executable: URL? = nil

@@ -84,7 +84,7 @@ import Testing
       Refusal("eos_token_id", 100), Refusal("eos_token_id", -1), Refusal("eos_token_id", "</s>"),
       Refusal("tie_word_embeddings", "yes"), Refusal("attention_bias", 3), Refusal("hidden_act", "relu"),
       Refusal("model_type", NSNull()), Refusal("model_type", 7), Refusal("model_type", "rwkv", names: "llama"),
-      Refusal("quantization_config", ["bits": 4]), Refusal("quantization", ["bits": 4]),
+      Refusal("quantization_config", ["bits": 7]), Refusal("quantization", ["bits": 9]),
       Refusal("rope_parameters", ["rope_type": "su"], names: "su"),
       Refusal("rope_parameters", ["rope_type": "linear"], names: "factor"),
       Refusal("rope_parameters", ["rope_type": "llama3", "factor": 8.0], names: "factor"),

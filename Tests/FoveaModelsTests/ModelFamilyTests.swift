@@ -72,7 +72,7 @@ import Testing
       (#""model_type": "qwen3_moe", "moe_intermediate_size": 0"#, "moe_intermediate_size"),
       (#""model_type": "qwen3_moe", "mlp_only_layers": 3"#, "mlp_only_layers"),
       (#""model_type": "gpt_oss", "swiglu_limit": "high""#, "swiglu_limit"),
-      (#""model_type": "gpt_oss", "quantization_config": {"quant_method": "mxfp4"}"#, "quantization_config"),
+      (#""model_type": "gpt_oss", "quantization_config": {"quant_method": "fp8"}"#, "quantization_config"),
       (#""model_type": "granite", "residual_multiplier": 0"#, "residual_multiplier"),
       (#""model_type": "smollm3", "num_key_value_heads": 8, "no_rope_layers": [2]"#, "no_rope_layers"),
       (#""model_type": "smollm3", "num_key_value_heads": 8, "no_rope_layers": []"#, "no_rope_layers"),
