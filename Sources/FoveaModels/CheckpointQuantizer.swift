@@ -127,6 +127,7 @@ public struct QuantizationRule: Sendable, Equatable {
   /// eighth of the layers and of every third between them: mlx-lm's rule for mixed widths.
   public let higherBits: Int?
 
+  /// - Precondition: `higherBits` is an allowed width.
   public init(scheme: QuantizationScheme, higherBits: Int? = nil) {
     precondition(higherBits.map { QuantizationScheme.allowedBits.contains($0) } ?? true)
     self.scheme = scheme

@@ -16,7 +16,9 @@ internal import Darwin
 
 /// The sizes of a checkpoint's tensors before and after quantisation, in bytes.
 public struct QuantizationResult: Sendable {
+  /// As they were.
   public let byteCountBefore: Int
+  /// As they are written.
   public let byteCountAfter: Int
 }
 

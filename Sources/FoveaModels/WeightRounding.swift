@@ -49,27 +49,53 @@ private struct AffineFit {
 
   private var highestCode: Float { Float((1 << bits) - 1) }
 
-  /// MLX's choice: the end of the range that is further from zero is met exactly, and so is zero, where the range holds
-  /// it.
-  init(_ values: UnsafeBufferPointer<Float>, bits: Int, stored: (Float) -> Float) {
+  private init(scale: Float, bias: Float, bits: Int) {
+    self.scale = scale
+    self.bias = bias
     self.bits = bits
-    let (lowest, highest) = values.reduce((Float.infinity, -Float.infinity)) { (min($0.0, $1), max($0.1, $1)) }
+  }
+
+  /// The fit with the smallest square error of some: MLX's, which meets zero and the end of the range that is further
+  /// from it; the whole range; and narrower ranges, which cost outliers and make all steps finer.
+  init(_ values: UnsafeBufferPointer<Float>, bits: Int, stored: (Float) -> Float) {
     let steps = Float((1 << bits) - 1)
+    let (lowest, highest) = values.reduce((Float.infinity, -Float.infinity)) { (min($0.0, $1), max($0.1, $1)) }
+    func fit(_ scale: Float, _ bias: Float) -> AffineFit {
+      AffineFit(scale: stored(scale), bias: stored(bias), bits: bits)
+    }
     let startsLow = abs(lowest) > abs(highest)
     let width = max((highest - lowest) / steps, 1e-7)
     let signed = startsLow ? width : -width
     let edge = startsLow ? lowest : highest
     let zero = (edge / signed).rounded(.toNearestOrEven)
-    scale = stored(zero == 0 ? signed : edge / zero)
-    bias = stored(zero == 0 ? 0 : edge)
+    var best = zero == 0 ? fit(signed, 0) : fit(edge / zero, edge)
+    var smallest = best.squareError(values)
+    for share in stride(from: Float(1), to: bits < 4 ? 0.5 : bits < 8 ? 0.8 : 0.99, by: -0.05) {
+      let margin = (1 - share) / 2 * (highest - lowest)
+      let candidate = fit(max((highest - lowest - 2 * margin) / steps, 1e-7), lowest + margin)
+      let error = candidate.squareError(values)
+      if error < smallest { (best, smallest) = (candidate, error) }
+    }
+    self = best
+  }
+
+  private func code(_ value: Float) -> Float {
+    let exact = scale == 0 ? 0 : (value - bias) / scale
+    return min(max(exact.rounded(.toNearestOrEven), 0), highestCode)
+  }
+
+  private func squareError(_ values: UnsafeBufferPointer<Float>) -> Float {
+    values.reduce(0) { sum, value in
+      let error = scale * code(value) + bias - value
+      return sum + error * error
+    }
   }
 
   /// Writes the nearest codes as a stream of bits, lowest first.
   func pack(_ values: UnsafeBufferPointer<Float>, into words: UnsafeMutablePointer<UInt32>) {
     var (pending, pendingBits, target) = (UInt64(0), 0, words)
     for value in values {
-      let exact = scale == 0 ? 0 : (value - bias) / scale
-      let code = min(max(exact.rounded(.toNearestOrEven), 0), highestCode)
+      let code = code(value)
       pending |= UInt64(code.isNaN ? 0 : code) << UInt64(pendingBits)
       pendingBits += bits
       if pendingBits >= 32 {

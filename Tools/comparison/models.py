@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOVEA = os.environ.get("FOVEA_EXECUTABLE", str(ROOT / ".build/release/fovea"))
 WORK = ROOT / ".build-compare/models"
 # The largest mean difference of the losses of tokens from Fovea's, in nats: roundings of activations differ, and
-# llama.cpp caches keys and values in float16.
+# llama.cpp caches keys and values in float16. Two roundings of the
+# weights differ by more on random tokens, which no model expects.
 TOLERANCES = {"float32": 1e-2, "bfloat16": 5e-2, "float16": 2e-2, "8bit": 0.4, "4bit": 1.5}
 
 
@@ -194,6 +195,8 @@ def check(peers: list, type_name: str, vocabulary: int) -> None:
         difference = statistics.fmean(abs(a - b) for a, b in zip(expected, got, strict=True))
         # transformers keeps the residual stream in the type of the weights.
         limit = 0.3 if peer.name == "transformers" and type_name == "bfloat16" else TOLERANCES[type_name]
+        if type_name == "4bit":
+            limit = max(limit, 0.15 * statistics.fmean(expected))
         if not difference <= limit:
             raise SystemExit(f"{peer.name} {type_name}: losses differ by {difference:.4f} nats on average")
 

@@ -36,7 +36,8 @@ extension EvaluationState {
   private var contents: String {
     // Infinity and NaN are no JSON numbers. Swift's spelling of the others gives the same bits when it is read.
     func number(_ value: Double) -> String { value.isFinite ? value.description : "\"\(value.description)\"" }
-    let setup = setup.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }.joined(separator: ",")
+    let setup = setup.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }.joined(
+      separator: ",")
     let rows = results.map { result in
       "[\(result.index),\(result.document),\(result.position),\(result.count),\(number(result.sum)),"
         + "\(number(result.sumOfSquares))]"
