@@ -134,6 +134,13 @@ struct OnigurumaPattern {
     case ("R", _), ("X", _), ("K", _), ("G", _), ("g", _), ("k", _), ("y", _), ("Y", _), ("O", _), ("N", _), ("C", _),
       ("M", _), ("Q", _), ("E", _):
       throw Regex.Failure(reason: "\\\(scalar) is not supported")
+    case ("p", _), ("P", _), ("x", _):
+      append("\\" + String(Character(scalar)))
+      guard peek == "{" else { return }
+      while let next = next() {
+        output.append(next)
+        if next == "}" { return }
+      }
     default:
       output.append("\\")
       output.append(scalar)
