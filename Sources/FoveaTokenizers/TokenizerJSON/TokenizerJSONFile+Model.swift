@@ -66,11 +66,12 @@ extension TokenizerJSONFile {
     let space = Array(String(spaceSymbol).utf8)
     let prefixByteCount = options.continuationPrefix.utf8.count
     var isSpaceCrossed = false
+    var lastMerged: Int32 = -1
     for (rank, bound) in merges.bounds.enumerated() {
       let (start, middle, end) = (Int(bound.start), Int(bound.middle), Int(bound.end))
       let left = vocabulary.identifier(of: merges.content, start..<middle)
       let right = vocabulary.identifier(of: merges.content, middle..<end)
-      guard let left, let right, let merged = mergedToken(start, middle, end, prefixByteCount) else {
+      guard let left, let right, let merged = mergedToken(start, middle, end, prefixByteCount, after: lastMerged) else {
         let culprit =
           left == nil ? start..<middle : right == nil ? middle..<end : start..<end
         let spelling = String(decoding: merges.content[culprit], as: UTF8.self)
@@ -78,6 +79,7 @@ extension TokenizerJSONFile {
           .malformedFile, file: reader.file,
           "model.merges[\(rank)]: \"\(printable(spelling, limit: 60))\" is no token of the vocabulary")
       }
+      lastMerged = merged
       table.add(left, right, rank: rank, merged: merged)
       if merges.content[middle..<end].starts(with: space), start < middle,
         !(middle - start >= 3 && merges.content[middle - 3..<middle].elementsEqual(space))
@@ -89,9 +91,17 @@ extension TokenizerJSONFile {
   }
 
   /// The token of both halves together; the right one without its prefix for continuations.
-  private func mergedToken(_ start: Int, _ middle: Int, _ end: Int, _ prefixByteCount: Int) -> Int32? {
-    guard prefixByteCount > 0 else { return vocabulary.identifier(of: merges.content, start..<end) }
-    let joined = Array(merges.content[start..<middle] + merges.content[middle..<end].dropFirst(prefixByteCount))
-    return vocabulary.identifier(of: joined, joined.indices)
+  ///
+  /// Tokens are mostly numbered in the order of the merges: a look at the next id saves one into the table.
+  private func mergedToken(
+    _ start: Int, _ middle: Int, _ end: Int, _ prefixByteCount: Int, after lastMerged: Int32
+  ) -> Int32? {
+    if prefixByteCount > 0 {
+      let joined = Array(merges.content[start..<middle] + merges.content[middle..<end].dropFirst(prefixByteCount))
+      return vocabulary.identifier(of: joined, joined.indices)
+    }
+    for next in [lastMerged, lastMerged + 1]
+    where vocabulary.isSpelling(of: Int(next), merges.content, start..<end) { return next }
+    return vocabulary.identifier(of: merges.content, start..<end)
   }
 }

@@ -4,9 +4,8 @@
 struct Vocabulary: Sendable {
   /// The spellings, one after another.
   private var content: [UInt8]
-  /// Where each entry's spelling ends; it begins where the one before ends.
-  private var ends: [UInt32]
-  private var identifiers: [Int32]
+  /// Where each entry's spelling ends, behind a first one that is empty; it begins where the one before ends.
+  private var entries: [Entry]
   /// 0, or the high half of an entry's hash over its index plus 1. The number of slots is a power of two.
   private var slots: [UInt64]
   /// The entry of each id, or -1.
@@ -14,23 +13,26 @@ struct Vocabulary: Sendable {
   /// The most bytes that a spelling has.
   private(set) var longestByteCount = 0
 
+  private struct Entry {
+    let end: UInt32
+    let identifier: Int32
+  }
+
   /// The highest id that is allowed, so that a hostile file cannot ask for tables without measure.
   static let identifierLimit = 1 << 23
 
   init(expectedCount: Int = 0) {
     content = []
-    ends = []
-    identifiers = []
+    entries = [Entry(end: 0, identifier: -1)]
     content.reserveCapacity(8 * expectedCount)
-    ends.reserveCapacity(expectedCount)
-    identifiers.reserveCapacity(expectedCount)
+    entries.reserveCapacity(expectedCount + 1)
     var slotCount = 64
     while slotCount < 2 * expectedCount { slotCount *= 2 }
     slots = [UInt64](repeating: 0, count: slotCount)
   }
 
   /// The number of entries.
-  var count: Int { ends.count }
+  var count: Int { entries.count - 1 }
 
   /// One more than the highest id.
   var identifierEnd: Int { entriesByIdentifier.count }
@@ -58,17 +60,16 @@ struct Vocabulary: Sendable {
 
   /// Adds a spelling; false where it is there already.
   mutating func add(_ bytes: [UInt8], _ range: Range<Int>, identifier: Int) -> Bool {
-    if 2 * (ends.count + 1) > slots.count { grow() }
+    if 2 * entries.count > slots.count { grow() }
     let hash = Self.mixed(Self.hash(of: bytes, range))
     var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
     while slots[slot] != 0 {
       if slots[slot] >> 32 == hash >> 32, isEqual(Int(slots[slot] & 0xFFFF_FFFF) - 1, bytes, range) { return false }
       slot = (slot + 1) & (slots.count - 1)
     }
-    let entry = ends.count
+    let entry = count
     content.append(contentsOf: bytes[range])
-    ends.append(UInt32(content.count))
-    identifiers.append(Int32(identifier))
+    entries.append(Entry(end: UInt32(content.count), identifier: Int32(identifier)))
     slots[slot] = (hash >> 32) << 32 | UInt64(entry + 1)
     longestByteCount = max(longestByteCount, range.count)
     while entriesByIdentifier.count <= identifier { entriesByIdentifier.append(-1) }
@@ -90,7 +91,7 @@ struct Vocabulary: Sendable {
       if value == 0 { return nil }
       if value >> 32 == hash >> 32 {
         let entry = Int(value & 0xFFFF_FFFF) - 1
-        if isEqual(entry, bytes, range) { return identifiers[entry] }
+        if isEqual(entry, bytes, range) { return entries[entry + 1].identifier }
       }
       slot = (slot + 1) & (slots.count - 1)
     }
@@ -102,6 +103,12 @@ struct Vocabulary: Sendable {
     return identifier(of: bytes, bytes.indices)
   }
 
+  /// Whether this is the spelling of an id.
+  func isSpelling(of identifier: Int, _ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+    guard entriesByIdentifier.indices.contains(identifier), entriesByIdentifier[identifier] >= 0 else { return false }
+    return isEqual(Int(entriesByIdentifier[identifier]), bytes, range)
+  }
+
   /// The spelling of an id, or nil.
   func spelling(of identifier: Int) -> ArraySlice<UInt8>? {
     guard entriesByIdentifier.indices.contains(identifier), entriesByIdentifier[identifier] >= 0 else { return nil }
@@ -110,11 +117,11 @@ struct Vocabulary: Sendable {
 
   /// Calls `body` with every spelling and its id.
   func forEach(_ body: (ArraySlice<UInt8>, Int32) -> Void) {
-    for entry in ends.indices { body(content[range(entry)], identifiers[entry]) }
+    for entry in 0..<count { body(content[range(entry)], entries[entry + 1].identifier) }
   }
 
   private func range(_ entry: Int) -> Range<Int> {
-    (entry == 0 ? 0 : Int(ends[entry - 1]))..<Int(ends[entry])
+    Int(entries[entry].end)..<Int(entries[entry + 1].end)
   }
 
   @inline(always)
@@ -133,7 +140,7 @@ struct Vocabulary: Sendable {
 
   private mutating func grow() {
     var larger = [UInt64](repeating: 0, count: 2 * slots.count)
-    for entry in ends.indices {
+    for entry in 0..<count {
       let hash = Self.mixed(Self.hash(of: content, range(entry)))
       var slot = Int(truncatingIfNeeded: hash) & (larger.count - 1)
       while larger[slot] != 0 { slot = (slot + 1) & (larger.count - 1) }

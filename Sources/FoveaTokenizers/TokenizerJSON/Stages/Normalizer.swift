@@ -51,7 +51,7 @@ struct BertNormalizer: Sendable {
     if spacesChineseCharacters { text.mapScalars { $0.isChinese ? [" ", $0, " "] : [$0] } }
     if stripsAccents {
       text = NormalizationForm.canonicalDecomposition.normalized(text)
-      text.mapScalars { $0.properties.generalCategory == .nonspacingMark ? [] : [$0] }
+      text.mapScalars { $0.properties.generalCategory == .nonspacingMark && $0.isOfUnicode8 ? [] : [$0] }
     }
     if lowercases { text.mapScalars { $0.properties.lowercaseMapping.unicodeScalars.map(\.self) } }
   }
@@ -97,7 +97,7 @@ extension Unicode.Scalar {
     case "\t", "\n", "\r": false
     default:
       switch properties.generalCategory {
-      case .control, .format, .privateUse: true
+      case .control, .format, .privateUse: isOfUnicode8
       default: false
       }
     }

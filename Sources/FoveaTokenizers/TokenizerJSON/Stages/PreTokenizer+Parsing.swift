@@ -104,9 +104,13 @@ extension Unicode.Scalar {
     }
   }
 
+  /// Whether Unicode 8 knew this character, as the reference's tables for BERT are of that version.
+  var isOfUnicode8: Bool { properties.age.map { $0.major <= 8 } ?? false }
+
   /// Punctuation as BERT has it: also the ASCII symbols.
   var isPunctuation: Bool {
-    switch properties.generalCategory {
+    guard isASCII || isOfUnicode8 else { return false }
+    return switch properties.generalCategory {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
       .finalPunctuation, .otherPunctuation:
       true
