@@ -32,10 +32,13 @@ struct PieceDetokenizer: StreamingDetokenizer {
 
   mutating func finish() -> String {
     var output: [UInt8] = []
-    for index in stages.indices {
-      // The patterns of decoders are searched in single tokens; one that fails gives nothing.
-      guard let rest = try? stages[index].finish() else { continue }
-      for token in rest { _ = try? feed(token, to: index + 1, &output) }
+    do throws(Regex.Failure) {
+      for index in stages.indices {
+        for token in try stages[index].finish() { try feed(token, to: index + 1, &output) }
+      }
+    } catch {
+      // A pattern that was given up on what was held back, which cannot be said here in another way.
+      output += Array("\u{FFFD}".utf8)
     }
     let text = text(output) + String(decoding: unfinished, as: UTF8.self)
     unfinished = []
