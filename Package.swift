@@ -48,13 +48,16 @@ let package = Package(
       name: "SentencePieceLibrary", pkgConfig: "sentencepiece",
       providers: [.apt(["libsentencepiece-dev"]), .brew(["sentencepiece"])]),
     .target(name: "CSentencePiece", dependencies: ["SentencePieceLibrary"]),
+    .systemLibrary(
+      name: "PCRE2Library", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"]), .brew(["pcre2"])]),
+    .target(name: "CPCRE2", dependencies: ["PCRE2Library"]),
     .target(name: "CFovea"),
 
     // MARK: Libraries, lowest first
     library("FoveaCore", ["CFoveaKernels"]),
     library("FoveaAttention", ["FoveaCore", "CFoveaKernels"]),
     library("FoveaSafetensors", ["FoveaCore"]),
-    library("FoveaTokenizers", ["FoveaCore", "CSentencePiece"]),
+    library("FoveaTokenizers", ["FoveaCore", "CSentencePiece", "CPCRE2"]),
     library("FoveaModels", ["FoveaCore", "FoveaAttention", "FoveaSafetensors", "CFoveaKernels"]),
     library("FoveaGeneration", ["FoveaModels", "FoveaTokenizers"]),
     library("FoveaEvaluation", ["FoveaModels", "FoveaTokenizers", "FoveaSafetensors", "FoveaCore"]),

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Compares `fovea tokenize` with the Python package sentencepiece.
+"""Compares `fovea tokenize` with the Python packages sentencepiece and tokenizers.
 
 Makes thousands of strings of all kinds, among them invalid UTF-8 and a text of 1 MB, and compares the token ids and the
-decoded text for each. Each MODEL is a SentencePiece .model file; without any, the bundled tokenizer and those that the
-Python package mistral-common ships are taken.
+decoded text for each. Each MODEL is a SentencePiece .model file or a tokenizer.json; without any, the bundled tokenizer
+and those that the Python package mistral-common ships are taken.
 
     Tools/compare-tokenizers.py --fovea .build/release/fovea [--count 6000] [--seed 1] [--write FILE] [MODEL ...]
 
@@ -19,8 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-
-import sentencepiece
 
 WORDS = (
     "once upon a time there was little girl named Lily who loved to play outside 1234567 3.14159 don't it's "
@@ -95,7 +93,8 @@ def request(data):
 def answers_of_fovea(fovea, model, requests):
     """The answers, and the seconds that the command took."""
     with tempfile.TemporaryDirectory() as folder:
-        os.symlink(os.path.abspath(model), os.path.join(folder, "tokenizer.model"))
+        name = "tokenizer.json" if model.endswith(".json") else "tokenizer.model"
+        os.symlink(os.path.abspath(model), os.path.join(folder, name))
         lines = "".join(json.dumps(r) + "\n" for r in requests)
         start = time.monotonic()
         result = subprocess.run([fovea, "tokenize", "--model", folder, "--no-special", "--json-lines", "-"],
@@ -104,16 +103,46 @@ def answers_of_fovea(fovea, model, requests):
     return [json.loads(line) for line in result.stdout.decode().split("\n") if line], seconds
 
 
+class SentencePiece:
+    """The package sentencepiece, which takes bytes that are not UTF-8 too."""
+
+    def __init__(self, model):
+        import sentencepiece
+
+        self.name = f"sentencepiece {sentencepiece.__version__}"
+        self.processor = sentencepiece.SentencePieceProcessor(model_file=model)
+
+    def answer(self, text, asked):
+        ids = self.processor.encode(text if "bytes" in asked else asked["text"])
+        return {"ids": ids, "text": self.processor.decode(ids)}
+
+
+class Tokenizers:
+    """The package tokenizers. Special tokens are neither added nor read, as with --no-special."""
+
+    def __init__(self, model):
+        import tokenizers
+
+        self.name = f"tokenizers {tokenizers.__version__}"
+        self.tokenizer = tokenizers.Tokenizer.from_file(model)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.tokenizer.encode_special_tokens = True
+
+    def answer(self, text, asked):
+        ids = self.tokenizer.encode(text.decode(errors="replace"), add_special_tokens=False).ids
+        return {"ids": ids, "text": self.tokenizer.decode(ids)}
+
+
 def compare(fovea, model, texts, write):
-    reference = sentencepiece.SentencePieceProcessor(model_file=model)
+    reference = (Tokenizers if model.endswith(".json") else SentencePiece)(model)
     requests = [request(text) for text in texts]
     answers, seconds = answers_of_fovea(fovea, model, requests)
     if len(answers) != len(texts):
         sys.exit(f"{model}: {len(answers)} answers to {len(texts)} strings")
     differences = 0
     for text, asked, got in zip(texts, requests, answers):
-        ids = reference.encode(text if "bytes" in asked else asked["text"])
-        expected = {"ids": ids, "text": reference.decode(ids)}
+        expected = reference.answer(text, asked)
         if write:
             write.write(json.dumps({**asked, **expected}, separators=(",", ":")) + "\n")
         if got != expected:
@@ -121,7 +150,8 @@ def compare(fovea, model, texts, write):
             if differences <= 5:
                 print(f"  {asked}\n    expected {expected}\n    got      {got}"[:2000])
     byte_count = sum(map(len, texts))
-    print(f"{os.path.basename(model)}: {len(texts)} strings, {byte_count} bytes, {differences} differ, {seconds:.2f} s")
+    print(f"{model}: {len(texts)} strings, {byte_count} bytes, {differences} differ from {reference.name}, "
+          f"{seconds:.2f} s")
     return differences
 
 
@@ -144,7 +174,6 @@ def main():
     texts = make_texts(options.seed, options.count)
     if not options.no_long_text:
         texts.append(long_text(options.seed))
-    print(f"reference: sentencepiece {sentencepiece.__version__}")
     if sum(compare(options.fovea, model, texts, options.write) for model in models):
         sys.exit(1)
 

@@ -4,6 +4,8 @@
     Tools/make-tokenizer-fixtures.py                   the models, and sentencepiece's answers (sentencepiece 0.2)
     Tools/make-tokenizer-fixtures.py --llama           the answers of LlamaTokenizer, without models
                                                        (transformers 4.46, whose class still is a SentencePiece one)
+    Tools/make-tokenizer-fixtures.py --json            the tokenizer.json files, and the answers of the package tokenizers
+                                                       (0.23)
     Tools/make-tokenizer-fixtures.py --nfkc FOLDER     two models with the large NFKC maps, to compare by hand
 """
 
@@ -191,13 +193,156 @@ def write_llama_answers():
                     separators=(",", ":")) + "\n")
 
 
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+          r"|\s+(?!\S)|\s+")
+QWEN2 = LLAMA3.replace("{1,3}", "")
+
+
+def json_tokenizers():
+    """Small tokenizers of every kind by name, trained on WORDS."""
+    from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
+                            trainers)
+
+    rng = random.Random(5)
+    corpus = [" ".join(rng.choice(WORDS) for _ in range(rng.randrange(4, 20))) + "." for _ in range(3000)]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    split = lambda pattern, behavior, **options: pre_tokenizers.Split(pattern, behavior, **options)
+
+    def trained(model, trainer, size, **parts):
+        tokenizer = Tokenizer(model)
+        for name, part in parts.items():
+            setattr(tokenizer, name, part)
+        tokenizer.train_from_iterator(corpus, trainer)
+        return tokenizer
+
+    def byte_level_tokenizer(pre_tokenizer, **parts):
+        trainer = trainers.BpeTrainer(vocab_size=420, initial_alphabet=alphabet, show_progress=False,
+                                      special_tokens=["<s>", "</s>", "<|end|>"])
+        return trained(models.BPE(**parts.pop("model", {})), trainer, 420, pre_tokenizer=pre_tokenizer,
+                       decoder=decoders.ByteLevel(), **parts)
+
+    tokenizers = {}
+    gpt2 = byte_level_tokenizer(pre_tokenizers.ByteLevel(add_prefix_space=True))
+    gpt2.post_processor = processors.RobertaProcessing(("</s>", 1), ("<s>", 0))
+    gpt2.add_tokens([AddedToken("<left>", lstrip=True), AddedToken("<right>", rstrip=True), AddedToken("[X]", single_word=True),
+                     AddedToken("<plain>", normalized=True), AddedToken("<plainer>", normalized=False)])
+    gpt2.add_special_tokens([AddedToken("<both>", lstrip=True, rstrip=True, special=True)])
+    tokenizers["gpt2"] = gpt2
+    llama3 = byte_level_tokenizer(pre_tokenizers.Sequence([split(Regex(LLAMA3), "isolated"), byte_level]),
+                                  model={"ignore_merges": True})
+    llama3.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False),
+        processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 0)])])
+    tokenizers["llama3"] = llama3
+    tokenizers["qwen2"] = byte_level_tokenizer(
+        pre_tokenizers.Sequence([split(Regex(QWEN2), "isolated"), byte_level]), normalizer=normalizers.NFC())
+    tokenizers["digits"] = byte_level_tokenizer(pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]))
+
+    bytes_of = [f"<0x{byte:02X}>" for byte in range(256)]
+    spaces = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    fallback = trained(
+        models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"),
+        trainers.BpeTrainer(vocab_size=560, special_tokens=["<unk>", "<s>", "</s>"] + bytes_of, show_progress=False), 560,
+        pre_tokenizer=split(" ", "merged_with_previous"), normalizer=None)
+    fallback.pre_tokenizer = pre_tokenizers.Metaspace(split=True)
+    fallback.train_from_iterator(corpus, trainers.BpeTrainer(
+        vocab_size=560, special_tokens=["<unk>", "<s>", "</s>"] + bytes_of, show_progress=False))
+    # As in files from the hub: no pre-tokenizer, and the bytes are no added tokens.
+    value = json.loads(fallback.to_str())
+    value["pre_tokenizer"] = None
+    value["added_tokens"] = value["added_tokens"][:3]
+    fallback = Tokenizer.from_str(json.dumps(value))
+    fallback.normalizer = spaces
+    fallback.decoder = decoders.Sequence([
+        decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    fallback.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizers["byte-fallback"] = fallback
+
+    def unknown_trainer(**options):
+        return trainers.BpeTrainer(vocab_size=250, special_tokens=["<unk>"], show_progress=False, **options)
+
+    tokenizers["metaspace-first"] = trained(
+        models.BPE(unk_token="<unk>", fuse_unk=True), unknown_trainer(), 250,
+        pre_tokenizer=pre_tokenizers.Metaspace(prepend_scheme="first"), decoder=decoders.Metaspace(prepend_scheme="first"))
+    tokenizers["metaspace-first"].add_tokens(["<plain>"])
+    tokenizers["word-suffix"] = trained(
+        models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"), unknown_trainer(end_of_word_suffix="</w>"), 250,
+        normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]),
+        pre_tokenizer=pre_tokenizers.Sequence([
+            split(Regex(r"'s|'t|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"), "removed", invert=True)]),
+        decoder=decoders.BPEDecoder("</w>"))
+    tokenizers["prefix"] = trained(
+        models.BPE(unk_token="<unk>", continuing_subword_prefix="@@"), unknown_trainer(continuing_subword_prefix="@@"), 250,
+        normalizer=normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Strip(), normalizers.Nmt()]),
+        pre_tokenizer=pre_tokenizers.Sequence([
+            pre_tokenizers.Whitespace(), split(Regex("[aeiou]"), "merged_with_next"), split("t", "merged_with_previous"),
+            pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.Digits(False)]))
+    tokenizers["prefix"].decoder = decoders.WordPiece(prefix="@@", cleanup=False)
+    bert = trained(
+        models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20),
+        trainers.WordPieceTrainer(vocab_size=250, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+                                  show_progress=False), 250,
+        normalizer=normalizers.BertNormalizer(), pre_tokenizer=pre_tokenizers.BertPreTokenizer(),
+        decoder=decoders.WordPiece())
+    bert.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizers["bert"] = bert
+
+    model = open(f"{FIXTURES}/unigram-rules.model", "rb").read()
+    rules = [inner for number, _, _, payload in fields(model) if number == 3
+             for inner_number, _, _, inner in fields(payload) if inner_number == 2]
+    unigram = trained(
+        models.Unigram(), trainers.UnigramTrainer(vocab_size=220, special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+                                                  unk_token="<unk>", show_progress=False), 220,
+        normalizer=normalizers.Sequence([normalizers.Precompiled(rules[0]), normalizers.Replace(Regex(" {2,}"), " ")]),
+        pre_tokenizer=pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
+        decoder=decoders.Metaspace())
+    unigram.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    tokenizers["unigram"] = unigram
+    return tokenizers
+
+
+JSON_TEXTS = LLAMA_TEXTS + [
+    "a[X]b [X] [X]", "x <both> y<both>", "<left> <right> [X]", "don't DON'T I'll they'Ve", "1234567890 12 3.14", "a\r\nb\r\n\r\n",
+    "e\u0301 \u00e9 \u1e69 s\u0323\u0307", "\ud55c\uad6d\uc5b4 \u1112\u1161\u11ab", "ﬁ Ⅻ ㌀ ½", "fooBAR_baz-qux", "a" * 30,
+]
+
+
+def write_json_answers():
+    spec = importlib.util.spec_from_file_location("compare", os.path.join(os.path.dirname(__file__), "compare-tokenizers.py"))
+    compare = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(compare)
+    texts = list(dict.fromkeys(JSON_TEXTS))
+    for data in compare.make_texts(9, 800):
+        if len(texts) < 150 and len(data) < 60 and "text" in compare.request(data) and data.decode() not in texts:
+            texts.append(data.decode())
+    folder = FIXTURES + "/json"
+    os.makedirs(folder, exist_ok=True)
+    json.dump(texts, open(folder + "/texts.json", "w"), indent=0)
+    for name, tokenizer in json_tokenizers().items():
+        value = json.loads(tokenizer.to_str())
+        json.dump(value, open(f"{folder}/{name}.tokenizer.json", "w"), ensure_ascii=False, separators=(",", ":"))
+        ids = [tokenizer.encode(text).ids for text in texts]
+        repeated = "Once upon a time, a café in 東京 sold  123 cakes.\n👩‍👩‍👧‍👦 "
+        times = 1_000_000 // len(repeated.encode())
+        long = tokenizer.encode(repeated * times).ids
+        json.dump({"repeated": repeated, "times": times, "count": len(long), "hash": str(hash_of(long)), "ids": ids, "decoded": [tokenizer.decode(i) for i in ids],
+                   "kept": [tokenizer.decode(i, skip_special_tokens=False) for i in ids[:40]]},
+                  open(f"{folder}/{name}.answers.json", "w"), ensure_ascii=False, separators=(",", ":"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llama", action="store_true")
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--nfkc", metavar="FOLDER")
     options = parser.parse_args()
     if options.llama:
         write_llama_answers()
+    elif options.json:
+        write_json_answers()
     elif options.nfkc:
         train(options.nfkc, "unigram-nmt-nfkc", model_type="unigram", vocab_size=200, normalization_rule_name="nmt_nfkc",
               user_defined_symbols=["<sep>", "[X]", "  "])

@@ -37,7 +37,9 @@ extension TextGenerator {
   /// A folder without a tokenizer that is supported serves prompts of token ids; a broken tokenizer is an error.
   package static func tokenizerIfPresent(folder: String) throws -> (any Tokenizer)? {
     // Only absence counts: a file that cannot be read is the tokenizer's to report.
-    let isAbsent = access(folder + "/tokenizer.model", F_OK) != 0 && errno == ENOENT
+    let isAbsent = ["/tokenizer.json", "/tokenizer.model"].allSatisfy {
+      access(folder + $0, F_OK) != 0 && errno == ENOENT
+    }
     return isAbsent ? nil : try loadTokenizer(folder: folder)
   }
 }

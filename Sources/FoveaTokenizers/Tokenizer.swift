@@ -11,6 +11,24 @@ public protocol Tokenizer: Sendable {
   /// The token that ends a text, or nil where the tokenizer has none.
   var endOfTextToken: Int? { get }
 
+  /// The token for what the tokenizer cannot express, or nil where it has none.
+  var unknownToken: Int? { get }
+
+  /// The token that fills up shorter texts of a batch, or nil where the tokenizer has none.
+  var paddingToken: Int? { get }
+
+  /// The token whose hidden state stands for a text, or nil where the tokenizer has none.
+  var classificationToken: Int? { get }
+
+  /// The token between two texts, or nil where the tokenizer has none.
+  var separatorToken: Int? { get }
+
+  /// The token that stands for a word to be guessed, or nil where the tokenizer has none.
+  var maskToken: Int? { get }
+
+  /// All tokens that control the model instead of standing for text.
+  var specialTokens: Set<Int> { get }
+
   /// Whether `encode` puts `beginningOfTextToken` in front when it adds special tokens.
   var addsBeginningOfText: Bool { get }
 
@@ -19,7 +37,8 @@ public protocol Tokenizer: Sendable {
   /// - Parameters:
   ///   - addSpecialTokens: whether to add the beginning and end of text as the tokenizer's configuration asks for.
   ///   - parseSpecialTokens: whether the spelling of an added or special token, such as `</s>`, stands for that token.
-  ///     Turn it off for text from people who must not be able to write control tokens.
+  ///     Turn it off for text from people who must not be able to write control tokens. With a `tokenizer.json`, added
+  ///     tokens that are not special are text, and are found in any case.
   /// - Throws: `TokenizerError` for text that is too long or that the model cannot express.
   func encode(bytes: [UInt8], addSpecialTokens: Bool, parseSpecialTokens: Bool) throws(TokenizerError) -> [Int]
 
@@ -53,6 +72,24 @@ public protocol StreamingDetokenizer: Sendable {
 }
 
 extension Tokenizer {
+  /// Nil, for tokenizers without roles beyond the beginning and the end of a text.
+  public var unknownToken: Int? { nil }
+
+  /// Nil, for tokenizers without roles beyond the beginning and the end of a text.
+  public var paddingToken: Int? { nil }
+
+  /// Nil, for tokenizers without roles beyond the beginning and the end of a text.
+  public var classificationToken: Int? { nil }
+
+  /// Nil, for tokenizers without roles beyond the beginning and the end of a text.
+  public var separatorToken: Int? { nil }
+
+  /// Nil, for tokenizers without roles beyond the beginning and the end of a text.
+  public var maskToken: Int? { nil }
+
+  /// The tokens for which `isSpecial` is true.
+  public var specialTokens: Set<Int> { Set((0..<vocabularySize).filter(isSpecial)) }
+
   /// Splits text into tokens. See `encode(bytes:addSpecialTokens:parseSpecialTokens:)`.
   public func encode(
     _ text: String, addSpecialTokens: Bool = true, parseSpecialTokens: Bool = true

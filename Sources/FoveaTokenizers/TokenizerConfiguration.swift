@@ -74,6 +74,7 @@ extension TokenizerConfiguration {
     var stripsLeft: Bool?
     var stripsRight: Bool?
     var matchesWholeWordsOnly: Bool?
+    var isNormalized: Bool?
 
     enum CodingKeys: String, CodingKey {
       case text = "content"
@@ -81,6 +82,7 @@ extension TokenizerConfiguration {
       case stripsLeft = "lstrip"
       case stripsRight = "rstrip"
       case matchesWholeWordsOnly = "single_word"
+      case isNormalized = "normalized"
     }
   }
 
@@ -96,7 +98,11 @@ extension TokenizerConfiguration {
     var beginningOfText = Role.unspecified
     var endOfText = Role.unspecified
     var unknown = Role.unspecified
-    /// The spellings of all others: padding, separators, `additional_special_tokens`.
+    var padding = Role.unspecified
+    var separator = Role.unspecified
+    var classification = Role.unspecified
+    var mask = Role.unspecified
+    /// The spellings of all but the first three, and of `additional_special_tokens`.
     var others: [String] = []
 
     init() {}
@@ -121,8 +127,12 @@ extension TokenizerConfiguration {
       beginningOfText = try role(.beginningOfText)
       endOfText = try role(.endOfText)
       unknown = try role(.unknown)
-      for key in [CodingKeys.padding, .separator, .classification, .mask] {
-        if case .token(let text) = try role(key) { others.append(text) }
+      padding = try role(.padding)
+      separator = try role(.separator)
+      classification = try role(.classification)
+      mask = try role(.mask)
+      for role in [padding, separator, classification, mask] {
+        if case .token(let text) = role { others.append(text) }
       }
       others += try (values.decodeIfPresent([Spelling].self, forKey: .additional) ?? []).map(\.text)
     }
@@ -133,6 +143,10 @@ extension TokenizerConfiguration {
       if case .unspecified = beginningOfText { result.beginningOfText = other.beginningOfText }
       if case .unspecified = endOfText { result.endOfText = other.endOfText }
       if case .unspecified = unknown { result.unknown = other.unknown }
+      if case .unspecified = padding { result.padding = other.padding }
+      if case .unspecified = separator { result.separator = other.separator }
+      if case .unspecified = classification { result.classification = other.classification }
+      if case .unspecified = mask { result.mask = other.mask }
       result.others += other.others
       return result
     }

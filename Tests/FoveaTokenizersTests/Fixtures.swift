@@ -38,6 +38,17 @@ enum Fixtures {
     }
   }
 
+  /// 64-bit FNV-1a over ids, four little-endian bytes each.
+  static func hash(of ids: [Int]) -> UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for id in ids {
+      withUnsafeBytes(of: UInt32(id).littleEndian) {
+        for byte in $0 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+      }
+    }
+    return hash
+  }
+
   /// Runs `body` with the path of a folder that holds `files`, and removes it again.
   static func withFolder<Result>(_ files: [String: [UInt8]], _ body: (String) throws -> Result) throws -> Result {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("fovea-\(UUID().uuidString)")

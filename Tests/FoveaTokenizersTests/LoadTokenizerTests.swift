@@ -22,7 +22,7 @@ import Testing
     }
     TokenizerError.expect(.missingFile, "is not a folder") { _ = try loadTokenizer(folder: #filePath) }
     TokenizerError.expect(.missingFile, "neither tokenizer.model nor tokenizer.json") { _ = try load([:], model: nil) }
-    TokenizerError.expect(.unsupported, "tokenizer.json", "byte-level BPE") {
+    TokenizerError.expect(.malformedFile, "tokenizer.json", "model.vocab is missing") {
       _ = try load(["tokenizer.json": "{}"], model: nil)
     }
   }

@@ -17,11 +17,17 @@ extension JSONScanner {
   /// Goes on with a string from its first byte that is not taken as it is.
   private mutating func stringWithEscapes(_ start: Int) throws(JSONError) -> String {
     var content = Array(bytes[start..<offset])
+    try appendRestOfString(startingAt: start, to: &content)
+    return try text(content[...], at: start)
+  }
+
+  /// Reads the rest of a string, up to its closing quote.
+  mutating func appendRestOfString(startingAt start: Int, to content: inout [UInt8]) throws(JSONError) {
     while let byte = nextByte {
       switch byte {
       case UInt8(ascii: "\""):
         offset += 1
-        return try text(content[...], at: start)
+        return
       case UInt8(ascii: "\\"):
         try appendEscape(to: &content)
       case 0..<0x20:

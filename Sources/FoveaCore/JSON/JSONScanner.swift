@@ -22,7 +22,7 @@ package struct JSONScanner: Sendable {
   /// The next byte to read.
   package internal(set) var offset = 0
   /// Where the key that ``nextKey(_:)`` gave last starts.
-  package private(set) var keyOffset = 0
+  package internal(set) var keyOffset = 0
   private var depth = 0
 
   /// How deep objects and arrays may be nested.
@@ -89,7 +89,7 @@ package struct JSONScanner: Sendable {
     }
   }
 
-  private mutating func nextItem(
+  mutating func nextItem(
     _ isFirst: inout Bool, closing: UInt8, _ expected: String
   ) throws(JSONError) -> Bool {
     skipWhiteSpace()

@@ -12,7 +12,6 @@ public final class SentencePieceTokenizer: Tokenizer {
   private let tokensByPiece: [ExactString: Int]
   /// The added tokens that have no piece in the model or replace it.
   private let tokensBesideModel: [Int: AddedToken]
-  private let specialTokens: Set<Int>
 
   /// One more than the highest token id.
   public let vocabularySize: Int
@@ -20,6 +19,18 @@ public final class SentencePieceTokenizer: Tokenizer {
   public let beginningOfTextToken: Int?
   /// The token that ends a text, or nil where there is none.
   public let endOfTextToken: Int?
+  /// The token for what the model cannot express, or nil where there is none.
+  public let unknownToken: Int?
+  /// The token that fills up shorter texts of a batch, or nil where there is none.
+  public let paddingToken: Int?
+  /// The token whose hidden state stands for a text, or nil where there is none.
+  public let classificationToken: Int?
+  /// The token between two texts, or nil where there is none.
+  public let separatorToken: Int?
+  /// The token that stands for a word to be guessed, or nil where there is none.
+  public let maskToken: Int?
+  /// The tokens that control the model instead of standing for text.
+  public let specialTokens: Set<Int>
   /// Whether encoding puts `beginningOfTextToken` in front when it adds special tokens.
   public let addsBeginningOfText: Bool
 
@@ -34,6 +45,15 @@ public final class SentencePieceTokenizer: Tokenizer {
     endOfTextToken = vocabulary.endOfTextToken
     addsBeginningOfText = beginningOfTextToken != nil && configuration.settings.addsBeginningOfText ?? true
     addsEndOfText = endOfTextToken != nil && configuration.settings.addsEndOfText ?? false
+    func token(_ role: TokenizerConfiguration.SpecialTokens.Role) -> Int? {
+      guard case .token(let text) = role else { return nil }
+      return vocabulary.tokensByPiece[ExactString(text)]
+    }
+    unknownToken = token(configuration.specialTokens.unknown) ?? model.pieces.firstIndex { $0.kind == .unknown }
+    paddingToken = token(configuration.specialTokens.padding)
+    classificationToken = token(configuration.specialTokens.classification)
+    separatorToken = token(configuration.specialTokens.separator)
+    maskToken = token(configuration.specialTokens.mask)
     splitter = AddedTokenSplitter(vocabulary.addedTokens)
     tokensByPiece = vocabulary.tokensByPiece
     tokensBesideModel = vocabulary.tokensBesideModel
