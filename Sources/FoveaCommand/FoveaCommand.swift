@@ -10,7 +10,7 @@ struct FoveaCommand: AsyncParsableCommand {
       for bad data; 66 for missing input; 70 for a fault of ours; 130 when interrupted.
       """,
     subcommands: [
-      GenerateCommand.self, PerplexityCommand.self, ScoreCommand.self, TokenizeCommand.self, InspectCommand.self,
+      GenerateCommand.self, ChatCommand.self, PerplexityCommand.self, ScoreCommand.self, TokenizeCommand.self, InspectCommand.self,
       QuantizeCommand.self, BenchCommand.self,
     ])
 

@@ -17,6 +17,12 @@ struct GenerateCommand: AsyncParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
+  @Flag(help: "Take the prompt as a message to the model, in the form of its chat template.")
+  var chat = false
+
+  @Option(help: ArgumentHelp("What the model is told before the message; needs --chat.", valueName: "text"))
+  var system: String?
+
   @Flag(help: "Write the prompt before the text.")
   var echo = false
 
@@ -26,11 +32,17 @@ struct GenerateCommand: AsyncParsableCommand {
   @Flag(help: "Write times, speeds and memory to standard error.")
   var verbose = false
 
+  func validate() throws {
+    guard system == nil || chat else { throw ValidationError("--system needs --chat") }
+    guard source.promptTokens == nil || !chat else { throw ValidationError("--chat takes a text, not --prompt-tokens") }
+  }
+
   func run() async throws {
     let folder = try model.resolvedFolder()
-    let prompt = try source.read()
+    var prompt = try source.read()
     let startTime = ContinuousClock.now
     let generator = try await load(folder)
+    if chat, case .text(let text) = prompt { prompt = .tokens(try chatTokens(text, generator)) }
     var report = GenerationReport(
       model: folder, loadDuration: ContinuousClock.now - startTime, precision: compute.precision,
       stream: generator.stream)
@@ -50,6 +62,14 @@ struct GenerateCommand: AsyncParsableCommand {
     if json { try StandardStream.output.write(jsonLine(report.json)) }
     if verbose { try StandardStream.error.write(report.table) }
     if Interrupt.isRequested { throw ExitCode(Interrupt.exitCode) }
+  }
+
+  /// The prompt of a conversation of one message.
+  private func chatTokens(_ text: String, _ generator: TextGenerator) throws -> [Int] {
+    let session = try ChatSession(generator, system: system)
+    session.messages.append(ChatMessage(role: "user", content: text))
+    guard let tokenizer = generator.tokenizer else { return [] }
+    return try tokenizer.encode(try session.prompt(), addSpecialTokens: false)
   }
 
   private func load(_ folder: String) async throws -> TextGenerator {

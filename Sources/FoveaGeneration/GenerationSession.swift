@@ -27,10 +27,12 @@ final class GenerationSession: @unchecked Sendable {
 
   /// Checks the request and encodes the prompt.
   ///
+  /// - Parameter reusing: what an earlier text left; of it the part that the prompt begins with is not evaluated again.
   /// - Throws: ``GenerationError`` and the tokenizer's errors.
   init(
     _ prompt: Prompt, options: GenerationOptions, evaluator: any TokenEvaluator, tokenizer: (any Tokenizer)?,
-    isCancelled: @escaping @Sendable () -> Bool, emit: @escaping (GenerationEvent) -> Void
+    reusing earlier: (any TokenEvaluation)? = nil, isCancelled: @escaping @Sendable () -> Bool,
+    emit: @escaping (GenerationEvent) -> Void
   ) throws {
     try options.validate()
     let tokens = try GenerationSession.encode(prompt, evaluator, tokenizer)
@@ -47,7 +49,11 @@ final class GenerationSession: @unchecked Sendable {
     tokenLimit = min(options.maximumTokens, evaluator.contextLength - tokens.count)
     let ends = evaluator.endOfTextTokens
     endOfTextTokens = Set(ends.isEmpty ? [tokenizer?.endOfTextToken].compactMap { $0 } : ends)
-    evaluation = evaluator.makeEvaluation()
+    evaluation = earlier ?? evaluator.makeEvaluation()
+    // The last token is evaluated in any case, for its logits.
+    let shared = zip(evaluation.tokens, tokens.dropLast()).prefix { $0 == $1 }.count
+    evaluation.trim(to: shared)
+    evaluatedCount = shared
     emit(.started(EncodedPrompt(tokens: tokens, text: text.promptText)))
   }
 

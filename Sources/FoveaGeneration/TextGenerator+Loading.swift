@@ -30,7 +30,8 @@ extension TextGenerator {
       let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
       return try TextGenerator(
         evaluator: model, tokenizer: tokenizerIfPresent(folder: folder),
-        defaultOptions: GenerationOptions.defaults(folder: folder), folder: folder)
+        defaultOptions: GenerationOptions.defaults(folder: folder), folder: folder,
+        chatTemplate: Result { () throws(TemplateError) in try ChatTemplate.load(folder: folder) })
     }
   }
 

@@ -11,7 +11,9 @@ public final class TextGenerator: Sendable {
   public let tokenizer: (any Tokenizer)?
   /// The options used where none are given: those of the model's folder.
   public let defaultOptions: GenerationOptions
-  private let evaluator: any TokenEvaluator
+  /// The folder's chat template; nil where there is none. An error is that of its parsing.
+  public let chatTemplate: Result<ChatTemplate.Source, TemplateError>?
+  let evaluator: any TokenEvaluator
 
   /// Where computation happens.
   public var stream: ComputeStream { evaluator.stream }
@@ -31,12 +33,14 @@ public final class TextGenerator: Sendable {
 
   package init(
     evaluator: any TokenEvaluator, tokenizer: (any Tokenizer)?,
-    defaultOptions: GenerationOptions = GenerationOptions(), folder: String = "tokenizer"
+    defaultOptions: GenerationOptions = GenerationOptions(), folder: String = "tokenizer",
+    chatTemplate: Result<ChatTemplate.Source, TemplateError>? = nil
   ) throws {
     try tokenizer?.checkVocabulary(fitsModelOf: evaluator.vocabularySize, folder: folder)
     self.evaluator = evaluator
     self.tokenizer = tokenizer
     self.defaultOptions = defaultOptions
+    self.chatTemplate = chatTemplate
   }
 
   /// Generates what follows `prompt`.
@@ -50,6 +54,13 @@ public final class TextGenerator: Sendable {
   public func generate(
     _ prompt: Prompt, options: GenerationOptions? = nil
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
+    generate(prompt, options: options, reusing: nil)
+  }
+
+  /// The same with the memory of a conversation, which nothing else may use meanwhile.
+  func generate(
+    _ prompt: Prompt, options: GenerationOptions?, reusing memory: ConversationMemory?
+  ) -> AsyncThrowingStream<GenerationEvent, any Error> {
     let options = options ?? defaultOptions
     let (events, continuation) = AsyncThrowingStream<GenerationEvent, any Error>.makeStream()
     let flag = CancellationFlag()
@@ -60,8 +71,8 @@ public final class TextGenerator: Sendable {
       do {
         let session = try await evaluator.stream.perform {
           try GenerationSession(
-            prompt, options: options, evaluator: evaluator, tokenizer: tokenizer, isCancelled: isCancelled,
-            emit: { continuation.yield($0) })
+            prompt, options: options, evaluator: evaluator, tokenizer: tokenizer, reusing: memory?.evaluation,
+            isCancelled: isCancelled, emit: { continuation.yield($0) })
         }
         // In slices, so that texts on one stream take turns; as long as possible, since a hop takes about 20 µs.
         while try await !evaluator.stream.perform({ try session.advance(for: .milliseconds(20)) }) {}

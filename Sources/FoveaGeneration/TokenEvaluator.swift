@@ -16,6 +16,10 @@ package protocol TokenEvaluator: Sendable {
 
 /// A text that a model has read so far.
 package protocol TokenEvaluation: AnyObject {
+  /// What was read.
+  var tokens: [Int] { get }
+  /// Forgets what was read from `length` on. Must run on the evaluator's stream.
+  func trim(to length: Int)
   /// Reads `tokens` after those before; returns `[1, vocabularySize]` logits of what follows, or an empty tensor if they
   /// are not wanted. Must run on the evaluator's stream.
   func evaluate(_ tokens: [Int], wantsLogits: Bool) throws -> Tensor
@@ -39,6 +43,10 @@ private final class CachedEvaluation: TokenEvaluation {
     self.model = model
     cache = model.makeCache()
   }
+
+  var tokens: [Int] { cache.tokens }
+
+  func trim(to length: Int) { cache.trim(to: length) }
 
   func evaluate(_ tokens: [Int], wantsLogits: Bool) throws -> Tensor {
     try model.evaluate(tokens, cache: cache, logits: wantsLogits ? .last : .none)

@@ -42,6 +42,8 @@ private final class FakeEvaluation: TokenEvaluation {
 
   init(model: FakeModel) { self.model = model }
 
+  func trim(to length: Int) { tokens = Array(tokens.prefix(length)) }
+
   func evaluate(_ tokens: [Int], wantsLogits: Bool) throws -> Tensor {
     self.tokens += tokens
     model.log.append(tokens.count)
