@@ -21,7 +21,10 @@ import Testing
       let result = Result { () throws(TemplateError) in try ChatTemplate(source).render(variables: variables) }
       switch (result, entry["text"]) {
       case (.success(let text), .string(let expected)?):
-        #expect(text.utf8.elementsEqual(expected.utf8), "\(name): '\(text)', not '\(expected)'")
+        #expect(
+          text.utf8.elementsEqual(expected.utf8),
+          "\(name): differs from byte \(zip(text.utf8, expected.utf8).prefix { $0 == $1 }.count) on: '\(text)', not '\(expected)'"
+        )
       case (.success(let text), _):
         // `map` and its like give lists here, so that `tojson` of them works, which fails in Python.
         if case .string(let reason)? = entry["error"], reason.contains("type generator") { continue }

@@ -7,6 +7,12 @@ extension ChatTemplate {
     public let template: ChatTemplate
     /// The inputs beside the conversation: the spellings of special tokens, as `bos_token`.
     public let variables: [String: TemplateValue]
+
+    /// Joins a template with its inputs.
+    public init(template: ChatTemplate, variables: [String: TemplateValue] = [:]) {
+      self.template = template
+      self.variables = variables
+    }
   }
 
   /// Finds a folder's template: `chat_template.jinja`, else `chat_template` of tokenizer_config.json, of whose named

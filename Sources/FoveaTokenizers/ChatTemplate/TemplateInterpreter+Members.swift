@@ -7,12 +7,12 @@ extension TemplateInterpreter {
   ]
 
   func attribute(_ name: String, of base: TemplateValue) throws -> TemplateValue {
+    if case .undefined(let reason) = base { throw failure(reason) }
     guard !name.hasPrefix("_") else { return .undefined("access to '\(name)' is not allowed") }
     func method(
       _ body: @escaping @Sendable (TemplateArguments, TemplateInterpreter) throws -> TemplateValue
     ) -> TemplateValue { .function(TemplateFunction(name: name, body: body)) }
     switch base {
-    case .undefined(let reason): throw failure(reason)
     case .namespace(let namespace):
       return namespace.members[name] ?? .undefined("the namespace has no member '\(name)'")
     case .dictionary(let dictionary):
