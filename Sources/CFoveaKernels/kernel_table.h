@@ -1,6 +1,7 @@
     // The entries that every instruction set fills the same way.
     .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
+    .packed_linear = packed_linear,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
     .activate = activate,

@@ -49,9 +49,11 @@ extension ModelConfiguration {
       settings, traits: traits, headDimension: headDimension, contextLength: trainedLength)
     contextLength = min(rotaries[0].contextLength(trainedLength), Limit.contextLength)
 
+    isBidirectional = family == .gemma3Text ? try settings.bool("use_bidirectional_attention") ?? false : false
     experts = try Self.experts(settings, traits: traits)
     layers = try LayerConfiguration.all(
-      settings, traits: traits, layerCount: layerCount, contextLength: contextLength)
+      settings, traits: traits, layerCount: layerCount, contextLength: contextLength,
+      isBidirectional: isBidirectional)
 
     let expectedEpsilon = "a positive number of at most 1"
     let epsilon = try settings.number(
@@ -82,7 +84,7 @@ extension ModelConfiguration {
     self.endOfTextTokens =
       try generation?.tokens("eos_token_id", vocabularySize: vocabularySize) ?? endOfTextTokens
     elementType = try Self.elementType(readers)
-    for reader in readers { try Self.refuseUnsupported(reader) }
+    for reader in readers { try Self.refuseUnsupported(reader, family: family) }
   }
 
   private static func headDimension(
@@ -185,13 +187,16 @@ extension ModelConfiguration {
   }
 
   /// Features that would change what the layers compute and that are not built: better refused than left out silently.
-  private static func refuseUnsupported(_ settings: ConfigurationReader) throws(ModelError) {
+  private static func refuseUnsupported(
+    _ settings: ConfigurationReader, family: ModelFamily
+  ) throws(ModelError) {
     for key in ["quantization_config", "quantization"] where settings[key] != nil {
       throw settings.unsupported("'\(settings.prefix)\(key)' is set; Fovea does not read quantised weights")
     }
+    guard family != .gemma3Text else { return }
     if try settings.bool("use_bidirectional_attention") == true {
       throw settings.unsupported(
-        "'\(settings.prefix)use_bidirectional_attention' is true; Fovea has causal attention only")
+        "'\(settings.prefix)use_bidirectional_attention' is true; Fovea has it in gemma3_text only")
     }
   }
 }
