@@ -58,7 +58,7 @@ let package = Package(
     library("FoveaTokenizers", ["FoveaCore", "CSentencePiece"]),
     library("FoveaModels", ["FoveaCore", "FoveaAttention", "FoveaSafetensors", "CFoveaKernels"]),
     library("FoveaGeneration", ["FoveaModels", "FoveaTokenizers"]),
-    library("FoveaEmbeddings", ["FoveaModels", "FoveaTokenizers", "FoveaCore"]),
+    library("FoveaEmbeddings", ["FoveaModels", "FoveaTokenizers", "FoveaSafetensors", "FoveaCore"]),
     library("FoveaEvaluation", ["FoveaModels", "FoveaTokenizers", "FoveaSafetensors", "FoveaCore"]),
     library(
       "Fovea",
@@ -79,7 +79,8 @@ let package = Package(
     tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
-    tests("FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
+    tests(
+      "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
     tests("FoveaCTests", ["FoveaC", "CFovea", "FoveaAttention"]),
     tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),

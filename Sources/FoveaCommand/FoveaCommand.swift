@@ -11,7 +11,7 @@ struct FoveaCommand: AsyncParsableCommand {
       """,
     subcommands: [
       GenerateCommand.self, TokenizeCommand.self, InspectCommand.self, BenchCommand.self, PerplexityCommand.self,
-      ScoreCommand.self,
+      ScoreCommand.self, EmbedCommand.self,
     ])
 
   /// Replaces the argument parser's `main`, whose errors take several lines and whose exit codes are not ours.

@@ -57,7 +57,7 @@ public struct EmbeddingOptions: Sendable, Equatable {
   }
 
   /// Enough for the products to run at full speed.
-  public static let standardBatchTokenCount = 1024
+  public static let standardBatchTokenCount = 2048
 }
 
 /// How far a call has come.

@@ -22,6 +22,8 @@ public final class TextEmbedder: Sendable {
   public var similarity: Similarity { layout.similarity }
   /// How hidden states become a vector.
   public var pooling: [PoolingMode] { layout.pooling }
+  /// Where config.json, the weights and the tokenizer lie: the folder that was loaded, or one inside of it.
+  public var modelFolder: String { layout.modelFolder }
   /// What the folder leaves unsaid, in sentences for people.
   public var warnings: [String] { layout.warnings }
 

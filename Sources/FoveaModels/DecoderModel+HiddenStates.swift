@@ -27,7 +27,8 @@ extension DecoderModel: TokenEncoder {
   /// The way of a token, for sequences one behind another; returns the hidden states before the final norm.
   private func evaluate(_ sequences: [[Int]]) -> ActivationRows {
     let tokens = sequences.flatMap { $0 }
-    workspace.reserve(tokens.count)
+    // Buffers are there for no tokens too.
+    workspace.reserve(max(1, tokens.count))
     func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: tokens.count) }
     let hiddenStates = rows(.hiddenStates)
     let normed = rows(.normed)

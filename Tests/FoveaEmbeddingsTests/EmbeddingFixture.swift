@@ -14,7 +14,7 @@ struct EmbeddingFixture: CustomStringConvertible, Sendable {
     "gemma3_bidirectional",
   ].map(EmbeddingFixture.init)
 
-  var folder: String { Bundle.module.resourcePath! + "/Fixtures/\(name)" }
+  var folder: String { Bundle.module.bundlePath + "/Fixtures/\(name)" }
 
   struct Expected: Decodable {
     /// The texts.

@@ -82,6 +82,7 @@ import Testing
     for fixture in EmbeddingFixture.all {
       let embedder = try await fixture.embedder()
       #expect(try await embedder.embed(tokens: []).isEmpty)
+      #expect(try await embedder.embed(tokens: [[]])[0].values.allSatisfy { $0 == 0 })
       let embeddings = try await embedder.embed(tokens: [[], [5], []])
       #expect(embeddings[0].values == [Float](repeating: 0, count: embedder.dimensions), "\(fixture)")
       #expect(embeddings[2] == embeddings[0])
