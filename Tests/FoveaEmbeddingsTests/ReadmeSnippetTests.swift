@@ -1,5 +1,5 @@
-import FoveaEmbeddings
 import Foundation
+import FoveaEmbeddings
 import Testing
 
 /// The README's second Swift block: compiled and run here, so that it cannot go stale.

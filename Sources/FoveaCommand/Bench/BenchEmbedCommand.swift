@@ -66,7 +66,7 @@ struct BenchEmbedCommand: AsyncParsableCommand {
       return
     }
     var rows = [
-      (name: "texts", value: "\(report.texts) of \(report.tokens) tokens"),
+      (name: "texts", value: "\(report.texts)" + (report.tokens > 0 ? " of \(report.tokens) tokens" : "")),
       (name: "load", value: "\(fixed(report.loadSeconds * 1000, 1)) ms"),
     ]
     if let texts = report.textsPerSecond, let tokens = report.tokensPerSecond {
@@ -84,22 +84,21 @@ struct BenchEmbedCommand: AsyncParsableCommand {
     let items = try EmbedInput(InputFile(file), isJSONL: false, areTokens: tokens).items
     guard items.count > 0 else { throw CommandError(.badData, "\(file): holds no line") }
     let options = EmbeddingOptions(batchTokenCount: batchTokens)
+    var embeddings: [Embedding] = []
     func seconds(_ count: Int, _ range: Range<Int>) throws -> Double? {
       var times: [Double] = []
       for _ in 0..<count {
         let start = clock.now
-        _ = try embedder.embedNow(items, range, prompt: .modelDefault, options: options, progress: nil)
+        embeddings = try embedder.embedNow(items, range, prompt: .modelDefault, options: options, progress: nil)
         times.append((clock.now - start).seconds)
       }
       return times.isEmpty ? nil : times.sorted()[times.count / 2]
     }
     // Once for the caches and the buffers.
-    let embeddings = try embedder.embedNow(
-      items, 0..<items.count, prompt: .modelDefault, options: options, progress: nil)
-    var report = Report(
-      texts: items.count, tokens: embeddings.reduce(0) { $0 + $1.tokenCount }, loadSeconds: loadSeconds,
-      threads: stream.threadCount)
+    _ = try seconds(1, 0..<min(64, items.count))
+    var report = Report(texts: items.count, tokens: 0, loadSeconds: loadSeconds, threads: stream.threadCount)
     let all = try seconds(repetitions, 0..<items.count)
+    report.tokens = embeddings.reduce(0) { $0 + $1.tokenCount }
     report.textsPerSecond = all.map { Double(report.texts) / $0 }
     report.tokensPerSecond = all.map { Double(report.tokens) / $0 }
     report.singleTextSeconds = try seconds(single, 0..<1)
