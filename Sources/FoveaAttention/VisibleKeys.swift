@@ -29,6 +29,9 @@ package struct VisibleKeys: Sendable {
     }
   }
 
+  /// Whether every query sees every key.
+  var seesAll: Bool { !isCausal && window == nil && sequenceBounds == nil }
+
   /// The keys that query `query` may see; empty where there are none.
   package func range(forQuery query: Int) -> Range<Int> {
     var begin = 0

@@ -120,8 +120,9 @@ extension ComputeStream {
     let rowCount = activations.count
     let pieceCount = weights.pieceCount
     let width = PackedWeights.columnsPerPiece
-    // The products of a piece stay in the first-level cache until the function is through with them.
-    let step = min(96, rowCount)
+    // The products of a piece stay in the second-level cache until the function is through with them, and its weights
+    // while the rows go by; 96 rows were 3 % slower.
+    let step = min(192, rowCount)
     guard step > 0 else { return }
     forEachPiece(
       (rowCount + step - 1) / step * pieceCount, scratchByteCount: step * width * MemoryLayout<Float>.stride
