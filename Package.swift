@@ -33,6 +33,7 @@ let package = Package(
   products: [
     .library(name: "Fovea", targets: ["Fovea"]),
     .library(name: "FoveaAttention", targets: ["FoveaAttention"]),
+    .library(name: "FoveaEmbeddings", targets: ["FoveaEmbeddings"]),
     .library(name: "FoveaSafetensors", targets: ["FoveaSafetensors"]),
     .library(name: "FoveaTokenizers", targets: ["FoveaTokenizers"]),
     .library(name: "FoveaC", type: .dynamic, targets: ["FoveaC"]),
@@ -60,12 +61,13 @@ let package = Package(
     library("FoveaTokenizers", ["FoveaCore", "CSentencePiece", "CPCRE2"]),
     library("FoveaModels", ["FoveaCore", "FoveaAttention", "FoveaSafetensors", "CFoveaKernels"]),
     library("FoveaGeneration", ["FoveaModels", "FoveaTokenizers"]),
+    library("FoveaEmbeddings", ["FoveaModels", "FoveaTokenizers", "FoveaSafetensors", "FoveaCore"]),
     library("FoveaEvaluation", ["FoveaModels", "FoveaTokenizers", "FoveaSafetensors", "FoveaCore"]),
     library(
       "Fovea",
       [
         "FoveaCore", "FoveaAttention", "FoveaSafetensors", "FoveaTokenizers", "FoveaModels", "FoveaGeneration",
-        "FoveaEvaluation",
+        "FoveaEmbeddings", "FoveaEvaluation",
       ]),
     library("FoveaC", ["FoveaCore", "FoveaAttention", "CFovea"]),
     library("FoveaTestSupport", ["FoveaCore", "FoveaSafetensors"]),
@@ -80,6 +82,8 @@ let package = Package(
     tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
+    tests(
+      "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
     tests("FoveaCTests", ["FoveaC", "CFovea", "FoveaAttention"]),
     tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),

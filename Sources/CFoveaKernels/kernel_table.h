@@ -3,6 +3,7 @@
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
     .activation_codes = QUANTIZED(activation_codes),
     .quantized_linear = QUANTIZED(quantized_linear),
+    .packed_linear = packed_linear,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
     .activate = activate,

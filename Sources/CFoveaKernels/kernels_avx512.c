@@ -21,6 +21,7 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
+#include "packed_linear_template.h"
 
 const fovea_kernels fovea_kernels_avx512 = {
     .name = "avx512",

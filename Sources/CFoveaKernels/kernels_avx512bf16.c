@@ -34,6 +34,7 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
+#include "packed_linear_template.h"
 
 static inline V v_load_pairs(const uint16_t *p) { return v_load((const float *)p); }
 static inline V v_load_first_pairs(const uint16_t *p, size_t count) {

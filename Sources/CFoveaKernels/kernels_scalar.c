@@ -82,6 +82,20 @@ static void linear_f32_f16(const fovea_linear *work) { linear(work, FOVEA_FLOAT3
 static void linear_f32_bf16(const fovea_linear *work) { linear(work, FOVEA_FLOAT32, FOVEA_BFLOAT16); }
 static void linear_bf16_bf16(const fovea_linear *work) { linear(work, FOVEA_BFLOAT16, FOVEA_BFLOAT16); }
 
+// Packed keys are rows here.
+static void packed_linear(const fovea_packed_linear *work) {
+  for (size_t row = 0; row < work->row_count; row++) {
+    const float *x = work->activations + (ptrdiff_t)row * work->activation_stride;
+    for (size_t column = 0; column < work->column_count; column++) {
+      const float *w = (const float *)work->packed + column * work->depth;
+      float *out = work->outputs + (ptrdiff_t)row * work->output_stride + column;
+      float sum = work->continues ? *out : 0;
+      for (size_t k = 0; k < work->depth; k++) sum = fmaf(x[k], w[k], sum);
+      *out = work->bias ? sum + work->bias[column] : sum;
+    }
+  }
+}
+
 static void rms_norm(const fovea_rms_norm *work) {
   for (size_t row = 0; row < work->row_count; row++) {
     const float *x = work->inputs + (ptrdiff_t)row * work->input_stride;

@@ -1,5 +1,6 @@
 @_exported public import FoveaAttention
 @_exported public import FoveaCore
+@_exported public import FoveaEmbeddings
 @_exported public import FoveaEvaluation
 @_exported public import FoveaGeneration
 @_exported public import FoveaModels

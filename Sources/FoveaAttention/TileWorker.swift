@@ -138,6 +138,11 @@ struct TileWorker {
 
   /// Notes each row's visible run inside the block; false if no row sees any of it.
   private func findVisibleKeys(blockStart: Int, keyCount: Int) -> Bool {
+    if engine.pointee.visibleKeys.seesAll {
+      scratch.visibleBegins.update(repeating: 0, count: rowCount)
+      scratch.visibleEnds.update(repeating: Int32(keyCount), count: rowCount)
+      return true
+    }
     var isAnyVisible = false
     for (index, position) in tile.positions.enumerated() {
       let range = engine.pointee.visibleKeys.range(forQuery: position)
@@ -208,31 +213,37 @@ struct TileWorker {
 
   /// Adds the sinks, divides by the sums and writes the results.
   func finish() {
-    for row in 0..<rowCount {
-      let head = queryHead(row / tile.positions.count)
-      let position = tile.positions.lowerBound + row % tile.positions.count
-      var maximum = scratch.maxima[row]
-      var sum = scratch.sums[row]
-      var factor: Float = 1
-      // A row that sees no key gives zeros, sink or not.
-      let isEmpty = maximum == -.infinity
-      if !engine.pointee.sinks.isEmpty, !isEmpty {
-        let sink = engine.pointee.sinks[head]
-        let merged = maximum > sink || maximum.isNaN ? maximum : sink
-        factor = expf(maximum - merged)
-        sum = sum * factor + expf(sink - merged)
-        maximum = merged
-      }
-      let offset =
-        tile.batch * engine.pointee.outputStrides.batch + head * engine.pointee.outputStrides.head
-        + position * engine.pointee.outputStrides.position
-      kernels.pointee.scale(
-        scratch.outputs + row * paddedValueDimension, isEmpty ? 0 : factor / sum,
-        engine.pointee.outputs + offset * elementByteCount(engine.pointee.outputType), engine.pointee.outputType,
-        problem.valueDimension)
-      if let logSumExp = engine.pointee.logSumExp {
-        let index = (tile.batch * problem.headCount + head) * problem.queryLength + position
-        logSumExp[index] = isEmpty ? -.infinity : maximum + logf(sum)
+    let positionCount = tile.positions.count
+    let strides = engine.pointee.outputStrides
+    let (outputType, dimension) = (engine.pointee.outputType, problem.valueDimension)
+    let (width, padded) = (elementByteCount(outputType), paddedValueDimension)
+    let outputs = engine.pointee.outputs
+    let scale = kernels.pointee.scale
+    let hasSinks = !engine.pointee.sinks.isEmpty
+    for headInGroup in 0..<problem.groupSize {
+      let head = queryHead(headInGroup)
+      let offset = tile.batch * strides.batch + head * strides.head + tile.positions.lowerBound * strides.position
+      for index in 0..<positionCount {
+        let row = headInGroup * positionCount + index
+        var maximum = scratch.maxima[row]
+        var sum = scratch.sums[row]
+        var factor: Float = 1
+        // A row that sees no key gives zeros, sink or not.
+        let isEmpty = maximum == -.infinity
+        if hasSinks, !isEmpty {
+          let sink = engine.pointee.sinks[head]
+          let merged = maximum > sink || maximum.isNaN ? maximum : sink
+          factor = expf(maximum - merged)
+          sum = sum * factor + expf(sink - merged)
+          maximum = merged
+        }
+        scale?(
+          scratch.outputs + row * padded, isEmpty ? 0 : factor / sum,
+          outputs + (offset + index * strides.position) * width, outputType, dimension)
+        if let logSumExp = engine.pointee.logSumExp {
+          let place = (tile.batch * problem.headCount + head) * problem.queryLength + tile.positions.lowerBound + index
+          logSumExp[place] = isEmpty ? -.infinity : maximum + logf(sum)
+        }
       }
     }
   }

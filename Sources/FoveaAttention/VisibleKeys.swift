@@ -6,13 +6,19 @@ package struct VisibleKeys: Sendable {
   private let keyLength: Int
   private let isCausal: Bool
   private let window: Int?
+  /// Whether the window reaches as far ahead as back.
+  private let isWindowSymmetric: Bool
   /// For packed sequences, where the sequence of each position begins and ends.
   private let sequenceBounds: [(begin: Int, end: Int)]?
 
-  package init(queryLength: Int, keyLength: Int, isCausal: Bool, options: AttentionOptions) {
+  /// With `isWindowSymmetric` a query at position p sees the keys j with |p − j| < window, but for what else hides them.
+  package init(
+    queryLength: Int, keyLength: Int, isCausal: Bool, isWindowSymmetric: Bool = false, options: AttentionOptions
+  ) {
     self.queryLength = queryLength
     self.keyLength = keyLength
     self.isCausal = isCausal
+    self.isWindowSymmetric = isWindowSymmetric
     window = options.window
     sequenceBounds = options.packedLengths.map { lengths in
       var begin = 0
@@ -22,6 +28,9 @@ package struct VisibleKeys: Sendable {
       }
     }
   }
+
+  /// Whether every query sees every key.
+  var seesAll: Bool { !isCausal && window == nil && sequenceBounds == nil }
 
   /// The keys that query `query` may see; empty where there are none.
   package func range(forQuery query: Int) -> Range<Int> {
@@ -34,7 +43,10 @@ package struct VisibleKeys: Sendable {
     // With packed sequences queries and keys have the same positions, so one offset serves both cases.
     let position = query + keyLength - queryLength
     if isCausal { end = min(end, position + 1) }
-    if let window { begin = max(begin, position - window + 1) }
+    if let window {
+      begin = max(begin, position - window + 1)
+      if isWindowSymmetric { end = min(end, position + window) }
+    }
     return begin < end ? begin..<end : begin..<begin
   }
 }

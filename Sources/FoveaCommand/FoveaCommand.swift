@@ -10,8 +10,8 @@ struct FoveaCommand: AsyncParsableCommand {
       for bad data; 66 for missing input; 70 for a fault of ours; 130 when interrupted.
       """,
     subcommands: [
-      GenerateCommand.self, ChatCommand.self, PerplexityCommand.self, ScoreCommand.self, TokenizeCommand.self, InspectCommand.self,
-      QuantizeCommand.self, BenchCommand.self,
+      GenerateCommand.self, ChatCommand.self, EmbedCommand.self, PerplexityCommand.self, ScoreCommand.self,
+      TokenizeCommand.self, InspectCommand.self, QuantizeCommand.self, BenchCommand.self,
     ])
 
   /// Replaces the argument parser's `main`, whose errors take several lines and whose exit codes are not ours.

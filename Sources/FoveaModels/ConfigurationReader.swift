@@ -1,11 +1,11 @@
-internal import FoveaCore
+package import FoveaCore
 
 /// Takes typed settings out of an object of a configuration file; every error names the file and the key.
 ///
 /// A key with `null` is as good as absent, as in transformers.
-struct ConfigurationReader {
+package struct ConfigurationReader {
   /// The file, for errors.
-  let file: String
+  package let file: String
   /// What leads to this object from the file's top, such as `rope_scaling.`; empty for the top itself.
   let prefix: String
   private let members: [String: JSONValue]
@@ -34,7 +34,7 @@ struct ConfigurationReader {
   }
 
   /// The reader of the file at `path`, or nil if there is none.
-  static func read(_ path: String) throws(ModelError) -> ConfigurationReader? {
+  package static func read(_ path: String) throws(ModelError) -> ConfigurationReader? {
     let bytes: [UInt8]
     do throws(FileReadingError) {
       bytes = try readFile(path, byteCountLimit: byteCountLimit)
@@ -46,13 +46,13 @@ struct ConfigurationReader {
   }
 
   /// The value of a key, or nil where it is absent or null.
-  subscript(_ key: String) -> JSONValue? {
+  package subscript(_ key: String) -> JSONValue? {
     guard let value = members[key], value != .null else { return nil }
     return value
   }
 
   /// Whether the key is there, be it null.
-  func hasKey(_ key: String) -> Bool { members[key] != nil }
+  package func hasKey(_ key: String) -> Bool { members[key] != nil }
 
   /// Whether there is no key at all.
   var isEmpty: Bool { members.isEmpty }
@@ -70,7 +70,7 @@ struct ConfigurationReader {
   // MARK: Typed values
 
   /// An integer of `range`, which starts at 0 or 1.
-  func integer(_ key: String, in range: ClosedRange<Int>) throws(ModelError) -> Int? {
+  package func integer(_ key: String, in range: ClosedRange<Int>) throws(ModelError) -> Int? {
     guard let value = self[key] else { return nil }
     guard let integer = value.integer else {
       if case .number(let text) = value, !text.contains(where: { ".eE-".contains($0) }) {
@@ -86,31 +86,32 @@ struct ConfigurationReader {
   }
 
   /// An integer from 1 to `limit` that must be there.
-  func requiredSize(_ key: String, limit: Int) throws(ModelError) -> Int {
+  package func requiredSize(_ key: String, limit: Int) throws(ModelError) -> Int {
     guard let value = try integer(key, in: 1...limit) else { throw missing(key, "a positive integer") }
     return value
   }
 
   /// A finite number for which `isValid`; `expected` says what that means.
-  func number(_ key: String, _ expected: String, where isValid: (Double) -> Bool) throws(ModelError) -> Double? {
+  package func number(_ key: String, _ expected: String, where isValid: (Double) -> Bool) throws(ModelError) -> Double?
+  {
     guard let value = self[key] else { return nil }
     guard let number = value.double, isValid(number) else { throw invalid(key, expected, value) }
     return number
   }
 
-  func bool(_ key: String) throws(ModelError) -> Bool? {
+  package func bool(_ key: String) throws(ModelError) -> Bool? {
     guard let value = self[key] else { return nil }
     guard case .bool(let flag) = value else { throw invalid(key, "true or false", value) }
     return flag
   }
 
-  func string(_ key: String) throws(ModelError) -> String? {
+  package func string(_ key: String) throws(ModelError) -> String? {
     guard let value = self[key] else { return nil }
     guard case .string(let text) = value else { throw invalid(key, "a string", value) }
     return text
   }
 
-  func object(_ key: String) throws(ModelError) -> ConfigurationReader? {
+  package func object(_ key: String) throws(ModelError) -> ConfigurationReader? {
     guard let value = self[key] else { return nil }
     guard case .object(let members) = value else { throw invalid(key, "an object", value) }
     return ConfigurationReader(file: file, prefix: "\(prefix)\(key).", members: members)
@@ -133,15 +134,15 @@ struct ConfigurationReader {
 
   // MARK: Errors
 
-  func invalid(_ key: String, _ expected: String, _ found: JSONValue) -> ModelError {
+  package func invalid(_ key: String, _ expected: String, _ found: JSONValue) -> ModelError {
     ModelError(.invalidSetting, file: file, "'\(prefix)\(key)' must be \(expected), found \(found.summary)")
   }
 
-  func missing(_ key: String, _ expected: String) -> ModelError {
+  package func missing(_ key: String, _ expected: String) -> ModelError {
     ModelError(.invalidSetting, file: file, "'\(prefix)\(key)' is missing; it must be \(expected)")
   }
 
-  func unsupported(_ feature: String) -> ModelError {
+  package func unsupported(_ feature: String) -> ModelError {
     ModelError(.unsupportedFeature, file: file, feature)
   }
 }

@@ -14,9 +14,22 @@ extension DecoderModel {
   public static func load(
     folder: String, precision: Precision = .native, stream: ComputeStream? = nil
   ) throws -> DecoderModel {
+    try load(folder: folder, precision: precision, stream: stream, needsHead: true)
+  }
+
+  /// As ``load(folder:precision:stream:)``, for hidden states: a checkpoint without an output matrix will do.
+  package static func loadForStates(
+    folder: String, precision: Precision, stream: ComputeStream?
+  ) throws -> DecoderModel {
+    try load(folder: folder, precision: precision, stream: stream, needsHead: false)
+  }
+
+  private static func load(
+    folder: String, precision: Precision, stream: ComputeStream?, needsHead: Bool
+  ) throws -> DecoderModel {
     let configuration = try ModelConfiguration.load(folder: folder)
     let checkpoint = try Checkpoint.open(folder: folder)
-    let weights = try DecoderWeights(configuration: configuration, checkpoint: checkpoint)
+    let weights = try DecoderWeights(configuration: configuration, checkpoint: checkpoint, needsHead: needsHead)
     let computeStream: ComputeStream
     if let stream { computeStream = stream } else { computeStream = try .shared }
     return DecoderModel(

@@ -26,7 +26,7 @@ public final class DecoderModel: Sendable {
 
   let weights: DecoderWeights
   let workspace: Workspace
-  private let rotaries: [RotaryEmbedding]
+  let rotaries: [RotaryEmbedding]
   let activationType: ElementType
 
   /// Tokens evaluated together: enough for the products to run at full speed, few enough to bound the activations.
@@ -111,6 +111,10 @@ public final class DecoderModel: Sendable {
   }
 
   func check(_ tokens: [Int], cache: KeyValueCache) throws {
+    guard !configuration.isBidirectional else {
+      throw ModelError(
+        .unsupportedFeature, "the model attends both ways: it has hidden states to embed texts, but predicts no tokens")
+    }
     if let token = tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
       throw ModelError.tokenOutOfRange(token, vocabularySize: configuration.vocabularySize)
     }
@@ -132,11 +136,7 @@ public final class DecoderModel: Sendable {
     let projected = rows(.projected)
     let queries = rows(.queries)
     let attended = rows(.attended)
-    let activated = rows(.activated)
     let angles = rows(.angles)
-    let queryWidth = queries.stride
-    let keyValueWidth = (projected.stride - queryWidth) / 2
-    let activation = configuration.activation
 
     stream.begin(.embedding)
     embed(tokens, into: hiddenStates)
@@ -146,17 +146,7 @@ public final class DecoderModel: Sendable {
       stream.begin(.norms)
       normalize(hiddenStates, by: layer.attentionNorm, into: normed)
       stream.begin(.projections)
-      stream.multiply(
-        normed,
-        [
-          LinearProduct(
-            weights: layer.queryProjection, outputs: projected.floats(), outputStride: projected.stride),
-          LinearProduct(
-            weights: layer.keyProjection, outputs: projected.floats() + queryWidth, outputStride: projected.stride),
-          LinearProduct(
-            weights: layer.valueProjection, outputs: projected.floats() + queryWidth + keyValueWidth,
-            outputStride: projected.stride),
-        ])
+      project(normed, by: layer, into: projected)
       stream.begin(.positions)
       rotate(projected, angles: angles, queries: queries, cache: cache, layer: index)
       stream.begin(.attention)
@@ -164,31 +154,51 @@ public final class DecoderModel: Sendable {
       stream.begin(.outputProjection)
       addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
 
-      stream.begin(.norms)
-      normalize(hiddenStates, by: layer.feedForwardNorm, into: normed)
-      stream.begin(.feedForward)
-      switch layer.feedForward {
-      case .gated(let block):
-        stream.multiplyGated(normed, gate: block.gate, up: block.up, activation: activation, into: activated)
-        addProduct(activated, block.down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
-      case .plain(let up, let down):
-        stream.multiplyActivated(normed, up: up, activation: activation, into: activated)
-        addProduct(activated, down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
-      case .experts(let blocks, let router):
-        let branch = rows(.branch)
-        // The choice of experts is sensitive: the router reads float32 whatever the products take.
-        if normed.type != .float32 { normalize(hiddenStates, by: layer.feedForwardNorm, into: branch) }
-        let scores = rows(.routerLogits)
-        stream.multiply(
-          normed.type == .float32 ? normed : branch,
-          [LinearProduct(weights: router, outputs: scores.floats(), outputStride: scores.stride)])
-        sumExperts(blocks, of: normed, scores: scores, into: branch)
-        add(branch, norm: layer.feedForwardOutputNorm, to: hiddenStates)
-      }
+      addFeedForward(layer, to: hiddenStates)
     }
     stream.begin(.other)
     cache.advance(over: tokens)
     return hiddenStates
+  }
+
+  /// Queries, keys and values side by side.
+  func project(_ normed: ActivationRows, by layer: DecoderLayer, into projected: ActivationRows) {
+    var outputs = projected.floats()
+    stream.multiply(
+      normed,
+      [layer.queryProjection, layer.keyProjection, layer.valueProjection].map { weights in
+        defer { outputs += weights.outputSize }
+        return LinearProduct(weights: weights, outputs: outputs, outputStride: projected.stride)
+      })
+  }
+
+  /// The feed-forward half of a layer.
+  func addFeedForward(_ layer: DecoderLayer, to hiddenStates: ActivationRows) {
+    func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: hiddenStates.count) }
+    let normed = rows(.normed)
+    let activated = rows(.activated)
+    let activation = configuration.activation
+    stream.begin(.norms)
+    normalize(hiddenStates, by: layer.feedForwardNorm, into: normed)
+    stream.begin(.feedForward)
+    switch layer.feedForward {
+    case .gated(let block):
+      stream.multiplyGated(normed, gate: block.gate, up: block.up, activation: activation, into: activated)
+      addProduct(activated, block.down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+    case .plain(let up, let down):
+      stream.multiplyActivated(normed, up: up, activation: activation, into: activated)
+      addProduct(activated, down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+    case .experts(let blocks, let router):
+      let branch = rows(.branch)
+      // The choice of experts is sensitive: the router reads float32 whatever the products take.
+      if normed.type != .float32 { normalize(hiddenStates, by: layer.feedForwardNorm, into: branch) }
+      let scores = rows(.routerLogits)
+      stream.multiply(
+        normed.type == .float32 ? normed : branch,
+        [LinearProduct(weights: router, outputs: scores.floats(), outputStride: scores.stride)])
+      sumExperts(blocks, of: normed, scores: scores, into: branch)
+      add(branch, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+    }
   }
 
   /// Final norm and output matrix, written to `result` from row `firstRow` on.

@@ -25,8 +25,9 @@ struct DecoderWeights: Sendable {
 
   /// Takes the weights that `configuration` asks for from `checkpoint`, whose other tensors are ignored.
   ///
+  /// - Parameter needsHead: whether an output matrix must be there; without one the embedding takes its place.
   /// - Throws: ``SafetensorsError`` naming a tensor that is missing or has another shape or type.
-  init(configuration: ModelConfiguration, checkpoint: Checkpoint) throws {
+  init(configuration: ModelConfiguration, checkpoint: Checkpoint, needsHead: Bool = true) throws {
     checkpointByteCounts = checkpoint.byteCounts
     let names = WeightNames(configuration.family.traits.names, contains: checkpoint.contains)
     let source = WeightSource(checkpoint: checkpoint, quantization: configuration.quantization)
@@ -38,7 +39,7 @@ struct DecoderWeights: Sendable {
     finalNorm = try source.norm(
       names.finalNorm, size: hiddenSize, kind: configuration.normKind, epsilon: configuration.normEpsilon)
     head = LinearWeights(
-      matrix: configuration.tiesEmbeddings
+      matrix: configuration.tiesEmbeddings || (!needsHead && !checkpoint.contains(names.head + ".weight"))
         ? embedding : try source.matrix(names.head, [configuration.vocabularySize, hiddenSize]))
   }
 }

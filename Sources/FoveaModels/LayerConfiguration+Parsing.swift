@@ -3,12 +3,14 @@ internal import FoveaCore
 extension LayerConfiguration {
   /// The layers of a model, first to last.
   static func all(
-    _ settings: ConfigurationReader, traits: FamilyTraits, layerCount: Int, contextLength: Int
+    _ settings: ConfigurationReader, traits: FamilyTraits, layerCount: Int, contextLength: Int,
+    isBidirectional: Bool
   ) throws(ModelError) -> [LayerConfiguration] {
     let hasRotary = try rotaryLayers(settings, traits: traits, layerCount: layerCount)
     let isWindowed = try windowedLayers(settings, traits: traits, hasRotary: hasRotary)
     let isDense = try denseLayers(settings, traits: traits, layerCount: layerCount)
-    let window = try windowLength(settings, traits: traits)
+    // Gemma 3's window of both ways has the setting as its whole width; its own end is exclusive.
+    let window = try windowLength(settings, traits: traits).map { isBidirectional ? $0 / 2 + 1 : $0 }
     if window == nil, let layer = isWindowed.firstIndex(of: true) {
       throw ModelError(
         .invalidSetting, file: settings.file,

@@ -10,7 +10,8 @@ public struct LayerConfiguration: Sendable, Equatable {
     case experts
   }
 
-  /// A sliding window: a token attends to itself and the `window` − 1 before it; nil: to all before it.
+  /// A sliding window: a token attends to itself and the `window` − 1 before it, in bidirectional models as many behind
+  /// it; nil: to all before it.
   public var window: Int?
   /// Which of ``ModelConfiguration/rotaries`` turns queries and keys; nil: they are not turned.
   public var rotaryIndex: Int?

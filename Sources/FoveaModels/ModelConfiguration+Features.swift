@@ -7,6 +7,7 @@ extension ModelConfiguration {
     /// Nothing if all layers are concerned, else how many.
     func share(_ count: Int) -> String { count == layerCount ? "" : " in \(count) of \(layerCount) layers" }
 
+    add(isBidirectional, "attention both ways")
     if let window = layers.lazy.compactMap(\.window).first {
       features.append("sliding window of \(window)" + share(layers.count { $0.window != nil }))
     }

@@ -49,9 +49,11 @@ extension ModelConfiguration {
       settings, traits: traits, headDimension: headDimension, contextLength: trainedLength)
     contextLength = min(rotaries[0].contextLength(trainedLength), Limit.contextLength)
 
+    isBidirectional = family == .gemma3Text ? try settings.bool("use_bidirectional_attention") ?? false : false
     experts = try Self.experts(settings, traits: traits)
     layers = try LayerConfiguration.all(
-      settings, traits: traits, layerCount: layerCount, contextLength: contextLength)
+      settings, traits: traits, layerCount: layerCount, contextLength: contextLength,
+      isBidirectional: isBidirectional)
 
     let expectedEpsilon = "a positive number of at most 1"
     let epsilon = try settings.number(
@@ -84,7 +86,7 @@ extension ModelConfiguration {
     elementType = try Self.elementType(readers)
     let outerQuantization = try QuantizationConfiguration.read(file)
     quantization = try QuantizationConfiguration.read(settings) ?? outerQuantization
-    for reader in readers { try Self.refuseUnsupported(reader) }
+    for reader in readers { try Self.refuseUnsupported(reader, family: family) }
   }
 
   private static func headDimension(
@@ -187,10 +189,13 @@ extension ModelConfiguration {
   }
 
   /// Features that would change what the layers compute and that are not built: better refused than left out silently.
-  private static func refuseUnsupported(_ settings: ConfigurationReader) throws(ModelError) {
+  private static func refuseUnsupported(
+    _ settings: ConfigurationReader, family: ModelFamily
+  ) throws(ModelError) {
+    guard family != .gemma3Text else { return }
     if try settings.bool("use_bidirectional_attention") == true {
       throw settings.unsupported(
-        "'\(settings.prefix)use_bidirectional_attention' is true; Fovea has causal attention only")
+        "'\(settings.prefix)use_bidirectional_attention' is true; Fovea has it in gemma3_text only")
     }
   }
 }

@@ -31,6 +31,8 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   /// In what layers differ, first to last.
   public let layers: [LayerConfiguration]
+  /// Whether a token attends to what follows it too, as in embedding models; windows then reach both ways.
+  public let isBidirectional: Bool
   /// The experts of layers that have them.
   public let experts: ExpertConfiguration?
 

@@ -5,7 +5,7 @@ internal import FoveaSafetensors
 struct WeightSource {
   let checkpoint: Checkpoint
   /// What config.json says of quantised weights, if anything.
-  let quantization: QuantizationConfiguration?
+  var quantization: QuantizationConfiguration? = nil
   static let readableTypes: [ElementType] = [.float32, .float16, .bfloat16]
 
   /// The matrix `NAME.weight` as stored: with scales beside it, quantised.

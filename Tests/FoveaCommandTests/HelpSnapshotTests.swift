@@ -6,7 +6,7 @@ import Testing
 @Suite struct HelpSnapshotTests {
   @Test(arguments: [
     [], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"], ["bench", "model"], ["perplexity"],
-    ["score"], ["quantize"], ["chat"],
+    ["score"], ["quantize"], ["chat"], ["embed"], ["embed", "texts"], ["embed", "search"], ["bench", "embed"],
   ])
   func helpIsAsReviewed(command: [String]) throws {
     let output = try FoveaExecutable.run(command + ["--help"])

@@ -66,7 +66,7 @@ import Testing
       (#""model_type": "qwen3", "num_key_value_heads": 8, "layer_types": ["linear_attention"]"#, "linear_attention"),
       (#""model_type": "gemma2", "num_key_value_heads": 8, "attn_logit_softcapping": -1"#, "attn_logit_softcapping"),
       (#""model_type": "gemma2", "num_key_value_heads": 8, "query_pre_attn_scalar": 0"#, "query_pre_attn_scalar"),
-      (#""model_type": "gemma3_text", "use_bidirectional_attention": true"#, "use_bidirectional_attention"),
+      (#""model_type": "gemma2", "use_bidirectional_attention": true"#, "use_bidirectional_attention"),
       (#""model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 3"#, "num_experts_per_tok"),
       (#""model_type": "mixtral", "num_local_experts": 2, "num_experts": 3"#, "num_local_experts"),
       (#""model_type": "qwen3_moe", "moe_intermediate_size": 0"#, "moe_intermediate_size"),

@@ -37,6 +37,24 @@ typedef struct {
 } fovea_linear;
 typedef void (*fovea_linear_kernel)(const fovea_linear *work);
 
+// outputs[r, c] = sum over k of activations[r, k] * weights[c, k] (+ the old outputs[r, c]) (+ bias[c]), float32.
+//
+// `packed` are the weights as `pack_keys` of the float32 layout lays out a block of keys: their rows are the keys,
+// `depth` is the dimension. One accumulator a lane, added step by step along k, so that a product may be cut along its
+// depth: with `continues` the sums go on from what outputs holds, and the bias comes with the last part.
+typedef struct {
+  const float *activations;  // [row_count, depth]
+  ptrdiff_t activation_stride;
+  const void *packed;  // [column_count, depth]; column_count is at most FOVEA_KEY_BLOCK
+  const float *bias;   // [column_count], or null
+  float *outputs;      // [row_count, column_count]
+  ptrdiff_t output_stride;
+  size_t row_count;
+  size_t column_count;
+  size_t depth;
+  bool continues;
+} fovea_packed_linear;
+
 // The number of keys in one block of the attention kernels. Blocks are counted from key 0 of the cache; a row's
 // result is combined block by block in this order, whatever the tiling. A power of two.
 #define FOVEA_KEY_BLOCK 256
@@ -185,6 +203,7 @@ typedef struct {
   // Products with quantised weights.
   void (*activation_codes)(const fovea_activation_codes *work);
   void (*quantized_linear)(const fovea_quantized_linear *work);
+  void (*packed_linear)(const fovea_packed_linear *work);
 
   void (*rms_norm)(const fovea_rms_norm *work);
   void (*layer_norm)(const fovea_layer_norm *work);

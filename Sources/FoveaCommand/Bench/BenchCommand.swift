@@ -8,5 +8,6 @@ struct BenchCommand: ParsableCommand {
       Every result is checked before it is timed, and every limit is measured in the same run. Nothing else should \
       run meanwhile. Without a subcommand models are measured: 'fovea bench -p 512 -n 128'.
       """,
-    subcommands: [BenchModelCommand.self, BenchAttentionCommand.self], defaultSubcommand: BenchModelCommand.self)
+    subcommands: [BenchModelCommand.self, BenchAttentionCommand.self, BenchEmbedCommand.self],
+    defaultSubcommand: BenchModelCommand.self)
 }

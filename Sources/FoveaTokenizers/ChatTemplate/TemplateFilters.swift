@@ -251,6 +251,7 @@ extension TemplateInterpreter {
     filters["tojson"] = { value, arguments, interpreter in
       // transformers' own: ensure_ascii, indent, separators, sort_keys.
       var style = JSONStyle()
+      style.isASCII = arguments.value(0, "ensure_ascii")?.isTrue ?? false
       switch arguments.value(1, "indent") {
       case .int(let width)?: style.indent = String(repeating: " ", count: min(max(width, 0), 100))
       case .string(let text)?: style.indent = text

@@ -96,7 +96,7 @@ extension TemplateInterpreter {
       return Self.text(of: value)
     case .string(let text):
       try take(bytes: text.utf8.count)
-      return Self.jsonText(text)
+      return Self.jsonText(text, style)
     case .list(let elements), .tuple(let elements):
       guard level < 100 else { throw failure("'tojson' of more than 100 nested values") }
       return try joined(try elements.map { try json($0, style, level: level + 1) }, "[", "]")
@@ -107,7 +107,7 @@ extension TemplateInterpreter {
       let parts = try members.map { member in
         // Keys that are numbers become texts.
         let key = if case .string(let text) = member.key { text } else { try json(member.key, style) }
-        return Self.jsonText(key) + style.keySeparator + (try json(member.value, style, level: level + 1))
+        return Self.jsonText(key, style) + style.keySeparator + (try json(member.value, style, level: level + 1))
       }
       return try joined(parts, "{", "}")
     case .undefined, .function, .namespace: throw failure("\(describe(value)) has no JSON form")
@@ -119,10 +119,22 @@ extension TemplateInterpreter {
     var itemSeparator = ", "
     var keySeparator = ": "
     var sortsKeys = false
+    var isASCII = false
   }
 
-  /// As Python writes it: DEL stays, control characters below space do not.
-  private static func jsonText(_ text: String) -> String { jsonQuoted(text) }
+  /// As Python writes it: DEL stays, control characters below space do not; others beyond ASCII only where they may.
+  private static func jsonText(_ text: String, _ style: JSONStyle) -> String {
+    let quoted = jsonQuoted(text)
+    guard style.isASCII else { return quoted }
+    return quoted.utf16.reduce(into: "") { result, unit in
+      if let scalar = Unicode.Scalar(unit), scalar.isASCII {
+        result.unicodeScalars.append(scalar)
+      } else {
+        let digits = String(unit, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }
+    }
+  }
 
   // MARK: Formats
 

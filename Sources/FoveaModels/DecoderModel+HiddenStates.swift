@@ -1,0 +1,163 @@
+internal import CFoveaKernels
+internal import FoveaAttention
+internal import FoveaCore
+
+/// Hidden states of whole texts, evaluated together without a cache.
+extension DecoderModel: TokenEncoder {
+  /// The width of a hidden state.
+  public var hiddenSize: Int { configuration.hiddenSize }
+  /// The number of token ids.
+  public var vocabularySize: Int { configuration.vocabularySize }
+  /// The most tokens of a sequence.
+  public var sequenceLengthLimit: Int { configuration.contextLength }
+
+  /// See ``TokenEncoder/withHiddenStates(of:_:)``.
+  public func withHiddenStates<Result>(
+    of sequences: [[Int]], _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
+  ) throws -> Result {
+    try check(sequences)
+    return try stream.run {
+      let hiddenStates = evaluate(sequences)
+      let normed = workspace.rows(.branch, count: hiddenStates.count)
+      normalize(hiddenStates, by: weights.finalNorm, into: normed)
+      return try body(normed.floats(), normed.stride)
+    }
+  }
+
+  /// The way of a token, for sequences one behind another; returns the hidden states before the final norm.
+  private func evaluate(_ sequences: [[Int]]) -> ActivationRows {
+    let tokens = sequences.flatMap { $0 }
+    // Buffers are there for no tokens too.
+    workspace.reserve(max(1, tokens.count))
+    func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: tokens.count) }
+    let hiddenStates = rows(.hiddenStates)
+    let normed = rows(.normed)
+    let projected = rows(.projected)
+    let attended = rows(.attended)
+    let queries = rows(.queries)
+    let angles = rows(.angles)
+    let keyValueType = precision == .native ? weights.storedType : .float32
+    let keyValues = PackedKeyValues(
+      rowCount: tokens.count, width: configuration.keyValueHeadCount * configuration.headDimension, type: keyValueType)
+
+    stream.begin(.embedding)
+    embed(tokens[...], into: hiddenStates)
+    stream.begin(.positions)
+    fillAngles(angles, sequences: sequences)
+    withExtendedLifetime(keyValues) {
+      for (index, layer) in weights.layers.enumerated() {
+        stream.begin(.norms)
+        normalize(hiddenStates, by: layer.attentionNorm, into: normed)
+        stream.begin(.projections)
+        project(normed, by: layer, into: projected)
+        stream.begin(.positions)
+        rotate(projected, angles: angles, layer: index, queries: queries, keyValues: keyValues)
+        stream.begin(.attention)
+        attend(queries, keyValues, sequences: sequences, layer: index, into: attended)
+        stream.begin(.outputProjection)
+        addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
+        addFeedForward(layer, to: hiddenStates)
+      }
+    }
+    stream.begin(.other)
+    return hiddenStates
+  }
+
+  private func fillAngles(_ angles: ActivationRows, sequences: [[Int]]) {
+    let places = sequences.flatMap { sequence in sequence.indices.map { (position: $0, length: sequence.count) } }
+    stream.forEachRange(places.count, grain: 16) { rows in
+      for row in rows {
+        var target = angles.floats(row)
+        for rotary in rotaries {
+          rotary.fill(
+            position: places[row].position, textLength: places[row].length, cosine: target,
+            sine: target + rotary.pairCount)
+          target += 2 * rotary.pairCount
+        }
+      }
+    }
+  }
+
+  /// Norms queries and keys where the family does, turns them by their positions, and converts all three.
+  private func rotate(
+    _ projected: ActivationRows, angles: ActivationRows, layer: Int, queries: ActivationRows,
+    keyValues: PackedKeyValues
+  ) {
+    let kernels = stream.kernels
+    let dimension = configuration.headDimension
+    let weights = weights.layers[layer]
+    let rotaryIndex = configuration.layers[layer].rotaryIndex
+    let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
+    let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
+    let (keys, values) = (keyValues.keys, keyValues.values)
+    stream.forEachRange(projected.count, grain: 16) { rows in
+      for row in rows {
+        let cosine = angles.floats(row) + angleOffset
+        let sine = cosine + pairCount
+        var source = projected.floats(row)
+        for (target, norm) in [(queries, weights.queryNorm), (keys, weights.keyNorm)] {
+          norm?.applyInPlace(kernels, source, width: target.stride)
+          for first in stride(from: 0, to: target.stride, by: dimension) {
+            kernels.rotate(
+              source + first, cosine, sine, pairCount, dimension, target.row(row) + first * target.type.byteCount,
+              target.type.kernelElement)
+          }
+          source += target.stride
+        }
+        kernels.convert(source, FOVEA_FLOAT32, values.row(row), values.type.kernelElement, values.stride)
+      }
+    }
+  }
+
+  /// Every sequence attends to itself.
+  private func attend(
+    _ queries: ActivationRows, _ keyValues: PackedKeyValues, sequences: [[Int]], layer: Int,
+    into attended: ActivationRows
+  ) {
+    let dimension = configuration.headDimension
+    let window = configuration.layers[layer].window
+    let sinks = weights.layers[layer].sinks
+    func strides(_ rows: ActivationRows) -> AttentionStrides {
+      AttentionStrides(batch: 0, head: dimension, position: rows.stride)
+    }
+    let (keys, values) = (keyValues.keys, keyValues.values)
+    var first = 0
+    let engines = sequences.map { sequence in
+      defer { first += sequence.count }
+      let length = sequence.count
+      return AttentionEngine(
+        problem: AttentionProblem(
+          headCount: configuration.headCount, keyValueHeadCount: configuration.keyValueHeadCount, queryLength: length,
+          keyLength: length, headDimension: dimension, resultType: attended.type),
+        queries: queries.row(first), queryType: queries.type.kernelElement, queryStrides: strides(queries),
+        keyType: keys.type.kernelElement, valueType: values.type.kernelElement,
+        segments: [
+          KeyValueSegment(
+            keys: keys.row(first), keyStrides: strides(keys), values: values.row(first), valueStrides: strides(values),
+            count: length)
+        ],
+        outputs: attended.row(first), outputType: attended.type.kernelElement, outputStrides: strides(attended),
+        scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
+        visibleKeys: VisibleKeys(
+          queryLength: length, keyLength: length, isCausal: !configuration.isBidirectional,
+          isWindowSymmetric: configuration.isBidirectional, options: AttentionOptions(window: window)),
+        sinks: sinks)
+    }
+    AttentionEngine.run(engines, on: stream)
+  }
+}
+
+/// The keys and values of a layer's rows, for one evaluation.
+private struct PackedKeyValues {
+  let keys: ActivationRows
+  let values: ActivationRows
+  /// Both of them; kept alive by whoever holds the rows.
+  private let storage: TensorStorage
+
+  init(rowCount: Int, width: Int, type: ElementType) {
+    let byteCount = rowCount * width * type.byteCount
+    storage = TensorStorage(uninitializedByteCount: 2 * byteCount)
+    keys = ActivationRows(base: storage.baseAddress, type: type, stride: width, count: rowCount)
+    values = ActivationRows(base: storage.baseAddress + byteCount, type: type, stride: width, count: rowCount)
+  }
+}

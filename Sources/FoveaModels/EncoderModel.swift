@@ -1,0 +1,272 @@
+internal import CFoveaKernels
+internal import FoveaAttention
+public import FoveaCore
+internal import FoveaSafetensors
+
+/// An encoder of BERT's kind: token ids in, a hidden state for each token out; every token attends to its whole text.
+public final class EncoderModel: TokenEncoder {
+  /// What config.json says.
+  public let configuration: EncoderConfiguration
+  /// In which type activations enter products.
+  public let precision: Precision
+  /// Where evaluation runs.
+  public let stream: ComputeStream
+
+  private let weights: EncoderWeights
+  private let activationType: ElementType
+  private let workspace: EncoderWorkspace
+
+  /// The width of a hidden state.
+  public var hiddenSize: Int { configuration.hiddenSize }
+  /// The number of token ids.
+  public var vocabularySize: Int { configuration.vocabularySize }
+  /// The most tokens of a sequence.
+  public var sequenceLengthLimit: Int { configuration.contextLength }
+
+  init(configuration: EncoderConfiguration, weights: EncoderWeights, precision: Precision, stream: ComputeStream) {
+    self.configuration = configuration
+    self.weights = weights
+    self.precision = precision
+    self.stream = stream
+    activationType = EncoderWeights.activationType(weights.storedType, precision)
+    workspace = EncoderWorkspace(configuration, activationType: activationType)
+  }
+
+  /// Loads an encoder from a folder in Hugging Face layout: config.json and safetensors, single or sharded.
+  ///
+  /// Embeddings are mapped; float32 products work on a copy of their matrices, in the order of the kernels.
+  ///
+  /// - Throws: ``ModelError`` about the configuration; ``SafetensorsError`` about the weights; ``InstructionSetError``.
+  public static func load(
+    folder: String, precision: Precision = .native, stream: ComputeStream? = nil
+  ) throws -> EncoderModel {
+    guard let configuration = try EncoderConfiguration.load(folder: folder) else {
+      throw ModelError(
+        .unknownModelType, file: "\(folder)/\(ModelConfiguration.fileName)",
+        "'model_type' is none of the encoders that Fovea knows: "
+          + EncoderFamily.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    let computeStream: ComputeStream
+    if let stream { computeStream = stream } else { computeStream = try .shared }
+    let weights = try EncoderWeights(
+      configuration: configuration, checkpoint: Checkpoint.open(folder: folder), precision: precision,
+      on: computeStream)
+    return EncoderModel(configuration: configuration, weights: weights, precision: precision, stream: computeStream)
+  }
+
+  /// See ``TokenEncoder/withHiddenStates(of:_:)``.
+  public func withHiddenStates<Result>(
+    of sequences: [[Int]], _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
+  ) throws -> Result {
+    try check(sequences)
+    return try stream.run {
+      let hiddenStates = evaluateLayers(sequences)
+      return try body(hiddenStates.floats(), hiddenStates.stride)
+    }
+  }
+
+  // MARK: The way of a token
+
+  private func evaluateLayers(_ sequences: [[Int]]) -> ActivationRows {
+    let rowCount = sequences.reduce(0) { $0 + $1.count }
+    workspace.reserve(rowCount)
+    func rows(_ buffer: EncoderWorkspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: rowCount) }
+    let hiddenStates = rows(.hiddenStates)
+    // What enters products: the hidden states themselves where they have the right type.
+    let inputs = activationType == .float32 ? hiddenStates : rows(.inputs)
+    let projected = rows(.projected)
+    let attended = rows(.attended)
+    let branch = rows(.branch)
+    let activated = rows(.activated)
+
+    stream.begin(.embedding)
+    embed(sequences, into: hiddenStates, inputs: inputs)
+    for layer in weights.layers {
+      stream.begin(.projections)
+      multiply(inputs, layer.projections, into: projected)
+      stream.begin(.attention)
+      attend(projected, sequences: sequences, into: attended)
+      stream.begin(.outputProjection)
+      multiply(attended, layer.outputProjection, into: branch)
+      stream.begin(.norms)
+      addAndNormalize(branch, by: layer.attentionNorm, hiddenStates: hiddenStates, inputs: inputs)
+      stream.begin(.feedForward)
+      multiplyActivated(inputs, layer.up, into: activated)
+      multiply(activated, layer.down, into: branch)
+      stream.begin(.norms)
+      addAndNormalize(branch, by: layer.outputNorm, hiddenStates: hiddenStates, inputs: inputs)
+    }
+    stream.begin(.other)
+    return hiddenStates
+  }
+
+  /// Sums of word, position and type, normed.
+  private func embed(_ sequences: [[Int]], into hiddenStates: ActivationRows, inputs: ActivationRows) {
+    let kernels = stream.kernels
+    let hiddenSize = configuration.hiddenSize
+    let words = weights.words
+    let rowByteCount = hiddenSize * words.elementType.byteCount
+    let positions = weights.positions.baseAddress.assumingMemoryBound(to: Float.self)
+    let tokens = sequences.flatMap { sequence in zip(sequence, learnedPositions(of: sequence)).map { ($0, $1) } }
+    let norm = weights.embeddingNorm
+    stream.forEachRange(tokens.count, grain: 16) { rows in
+      for row in rows {
+        let (token, position) = tokens[row]
+        let target = hiddenStates.floats(row)
+        kernels.convert(
+          words.baseAddress + token * rowByteCount, words.elementType.kernelElement, target, FOVEA_FLOAT32, hiddenSize)
+        kernels.add_scaled(positions + position * hiddenSize, 1, target, hiddenSize)
+        finish(row, kernels, norm: norm, hiddenStates: hiddenStates, inputs: inputs)
+      }
+    }
+  }
+
+  /// RoBERTa's padding token has a position of its own wherever it is, and does not count.
+  private func learnedPositions(of sequence: [Int]) -> [Int] {
+    guard configuration.family.traits.offsetsPositions else { return Array(sequence.indices) }
+    var count = 0
+    return sequence.map { token in
+      guard token != configuration.paddingToken else { return configuration.paddingToken }
+      count += 1
+      return configuration.paddingToken + count
+    }
+  }
+
+  /// hiddenStates = norm(hiddenStates + branch): the end of a block.
+  private func addAndNormalize(
+    _ branch: ActivationRows, by norm: Norm, hiddenStates: ActivationRows, inputs: ActivationRows
+  ) {
+    let kernels = stream.kernels
+    stream.forEachRange(branch.count, grain: 16) { rows in
+      for row in rows {
+        kernels.add_scaled(branch.floats(row), 1, hiddenStates.floats(row), branch.stride)
+        finish(row, kernels, norm: norm, hiddenStates: hiddenStates, inputs: inputs)
+      }
+    }
+  }
+
+  private func finish(
+    _ row: Int, _ kernels: fovea_kernels, norm: Norm, hiddenStates: ActivationRows, inputs: ActivationRows
+  ) {
+    norm.applyInPlace(kernels, hiddenStates.floats(row), width: hiddenStates.stride)
+    guard inputs.type != .float32 else { return }
+    kernels.convert(
+      hiddenStates.row(row), FOVEA_FLOAT32, inputs.row(row), inputs.type.kernelElement, hiddenStates.stride)
+  }
+
+  // MARK: Products
+
+  private func multiply(_ activations: ActivationRows, _ product: EncoderProduct, into outputs: ActivationRows) {
+    switch product {
+    case .packed(let weights): stream.multiply(activations, weights, into: outputs)
+    case .stored(let linears):
+      var first = 0
+      stream.multiply(
+        activations,
+        linears.map { linear in
+          defer { first += linear.outputSize }
+          return LinearProduct(weights: linear, outputs: outputs.floats() + first, outputStride: outputs.stride)
+        })
+    }
+  }
+
+  private func multiplyActivated(
+    _ activations: ActivationRows, _ product: EncoderProduct, into outputs: ActivationRows
+  ) {
+    let activation = configuration.activation
+    switch product {
+    case .packed(let weights):
+      stream.multiplyActivated(activations, weights, activation: activation, into: outputs)
+    case .stored(let linears):
+      for linear in linears { stream.multiplyActivated(activations, up: linear, activation: activation, into: outputs) }
+    }
+  }
+
+  // MARK: Attention
+
+  /// Every sequence attends to itself; queries, keys and values are read where the projections left them.
+  private func attend(_ projected: ActivationRows, sequences: [[Int]], into attended: ActivationRows) {
+    let (hiddenSize, dimension) = (configuration.hiddenSize, configuration.headDimension)
+    let inputStrides = AttentionStrides(batch: 0, head: dimension, position: projected.stride)
+    let outputStrides = AttentionStrides(batch: 0, head: dimension, position: attended.stride)
+    var first = 0
+    let engines = sequences.map { sequence in
+      defer { first += sequence.count }
+      let length = sequence.count
+      let base = projected.floats(first)
+      return AttentionEngine(
+        problem: AttentionProblem(
+          headCount: configuration.headCount, keyValueHeadCount: configuration.headCount, queryLength: length,
+          keyLength: length, headDimension: dimension, resultType: attended.type),
+        queries: base, queryType: FOVEA_FLOAT32, queryStrides: inputStrides, keyType: FOVEA_FLOAT32,
+        valueType: FOVEA_FLOAT32,
+        segments: [
+          KeyValueSegment(
+            keys: base + hiddenSize, keyStrides: inputStrides, values: base + 2 * hiddenSize,
+            valueStrides: inputStrides, count: length)
+        ],
+        outputs: attended.row(first), outputType: attended.type.kernelElement, outputStrides: outputStrides,
+        scale: 1 / Float(dimension).squareRoot(),
+        visibleKeys: VisibleKeys(queryLength: length, keyLength: length, isCausal: false, options: AttentionOptions()))
+    }
+    AttentionEngine.run(engines, on: stream)
+  }
+}
+
+/// The buffers of an encoder's evaluation, reused from call to call.
+///
+/// Used only inside an operation of the model's stream, which runs one operation at a time: hence `@unchecked Sendable`.
+private final class EncoderWorkspace: @unchecked Sendable {
+  enum Buffer: Int, CaseIterable {
+    case hiddenStates
+    /// The hidden states in the type of products.
+    case inputs
+    /// Queries, keys and values side by side.
+    case projected
+    case attended
+    /// What a block adds to the hidden states.
+    case branch
+    /// Between the matrices of a feed-forward block.
+    case activated
+  }
+
+  private let sizes: [(width: Int, type: ElementType)]
+  /// One for all buffers: large enough for huge pages.
+  private var storage = TensorStorage(byteCount: 0)
+  private var offsets: [Int] = []
+  private var rowCapacity = -1
+
+  init(_ configuration: EncoderConfiguration, activationType: ElementType) {
+    let hiddenSize = configuration.hiddenSize
+    sizes = Buffer.allCases.map { buffer in
+      switch buffer {
+      case .hiddenStates, .branch: (hiddenSize, .float32)
+      case .inputs: (activationType == .float32 ? 0 : hiddenSize, activationType)
+      case .projected: (3 * hiddenSize, .float32)
+      case .attended: (hiddenSize, activationType)
+      case .activated: (configuration.intermediateSize, activationType)
+      }
+    }
+  }
+
+  /// Makes every buffer hold at least `rowCount` rows.
+  func reserve(_ rowCount: Int) {
+    guard rowCount > rowCapacity else { return }
+    var end = 0
+    offsets = sizes.enumerated().map { index, size in
+      // Buffers that begin at the same place of a page get in each other's way in the first-level cache.
+      let begin = (end + 4095) / 4096 * 4096 + index % 8 * 512
+      end = begin + rowCount * size.width * size.type.byteCount
+      return begin
+    }
+    storage = TensorStorage(uninitializedByteCount: end)
+    rowCapacity = rowCount
+  }
+
+  /// The first `count` rows of a buffer.
+  func rows(_ buffer: Buffer, count: Int) -> ActivationRows {
+    let size = sizes[buffer.rawValue]
+    return ActivationRows(
+      base: storage.baseAddress + offsets[buffer.rawValue], type: size.type, stride: size.width, count: count)
+  }
+}
