@@ -53,7 +53,7 @@ extension ComputeStream {
     let inputs = prepare(activations, for: [up])
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: up.outputSize))
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
-    let rowBlock = min(128, activations.count)
+    let rowBlock = max(1, min(128, activations.count))
     let product = PreparedProduct(up, inputs, kernels: kernels)
     let halves = PieceHalves(count: rowBlock * grain, productScratch: product.scratchByteCount)
     forEachPiece(pieces.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
@@ -92,7 +92,7 @@ extension ComputeStream {
     let (inner, innerGrain) = pieces(groups.map(\.block.gate.outputSize))
     let innerWeights = groups.flatMap { [$0.block.gate, $0.block.up] }
     let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights)
-    let rowBlock = min(128, mostRows)
+    let rowBlock = max(1, min(128, mostRows))
     let gateProducts = groups.map { PreparedProduct($0.block.gate, inputs, kernels: kernels) }
     let upProducts = groups.map { PreparedProduct($0.block.up, inputs, kernels: kernels) }
     let productScratch = (gateProducts + upProducts).map(\.scratchByteCount).max() ?? 0

@@ -95,7 +95,7 @@ extension ComputeStream {
     let columnCount = gate.outputSize
     let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * columnCount))
     // Both halves of a block of rows stay in the second-level cache until they meet.
-    let rowBlock = min(128, activations.count)
+    let rowBlock = max(1, min(128, activations.count))
     let halves = PieceHalves(
       count: rowBlock * grain, productScratch: max(products.0.scratchByteCount, products.1.scratchByteCount))
     forEachPiece((columnCount + grain - 1) / grain, scratchByteCount: halves.scratchByteCount) { piece, scratch in
