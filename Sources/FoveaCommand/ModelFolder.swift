@@ -30,6 +30,41 @@ enum ModelFolder {
       .missingInput, "no model: give --model or set FOVEA_MODEL; no folder above \(executable) has \(bundled)")
   }
 
+  /// The folder of a model that is given by name: `ORG/NAME` in the cache that Hugging Face's tools keep, or a name that
+  /// Tools/fetch-model made a folder of.
+  ///
+  /// - Returns: the folder, or nil, and where it was looked for.
+  static func named(_ name: String) -> (folder: String?, places: [String]) {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count <= 2, !parts.contains(where: { $0.isEmpty || $0.hasPrefix(".") || $0.utf8.contains(0) }) else {
+      return (nil, [])
+    }
+    let variables = ProcessInfo.processInfo.environment
+    func variable(_ name: String) -> String? { variables[name].flatMap { $0.isEmpty ? nil : $0 } }
+    let cache = variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "/") + "/.cache"
+    guard parts.count == 2 else {
+      let folder = (variable("FOVEA_CACHE") ?? cache + "/fovea") + "/models/" + name
+      return (FileManager.default.fileExists(atPath: folder + "/config.json") ? folder : nil, [folder])
+    }
+    let hub =
+      variable("HF_HUB_CACHE") ?? variable("HUGGINGFACE_HUB_CACHE")
+      ?? (variable("HF_HOME") ?? cache + "/huggingface") + "/hub"
+    let repository = "\(hub)/models--\(parts[0])--\(parts[1])"
+    return (snapshot(of: repository), [repository])
+  }
+
+  /// What `refs/main` of a repository in the hub's cache names, else the only snapshot.
+  private static func snapshot(of repository: String) -> String? {
+    let snapshots = repository + "/snapshots/"
+    var names: [String] = []
+    if let data = FileManager.default.contents(atPath: repository + "/refs/main") {
+      names = [String(decoding: data, as: UTF8.self).filter { !$0.isWhitespace }]
+    } else if let all = try? FileManager.default.contentsOfDirectory(atPath: snapshots), all.count == 1 {
+      names = all
+    }
+    return names.map { snapshots + $0 }.first { FileManager.default.fileExists(atPath: $0 + "/config.json") }
+  }
+
   /// The executable's path without symbolic links, so that a link to it in `/usr/local/bin` finds the model too.
   private static func executablePath() -> String {
     #if os(Linux)

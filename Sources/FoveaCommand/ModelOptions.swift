@@ -5,8 +5,8 @@ public import Fovea
 struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The folder of the model, in Hugging Face layout (default: FOVEA_MODEL, else the bundled model).",
-      valueName: "dir"))
+      "The folder of the model in Hugging Face layout, ORG/NAME in the hub's local cache, or a name that "
+        + "Tools/fetch-model knows (default: FOVEA_MODEL, else the bundled model).", valueName: "dir"))
   var model: String?
 
   /// The folder to load from.
@@ -16,11 +16,15 @@ struct ModelOptions: ParsableArguments {
     try ModelOptions.checkedFolder(model ?? ModelFolder.standard())
   }
 
-  /// `folder`, if there is such a one.
+  /// `folder`, if there is such a one, or the folder of the model of that name.
   static func checkedFolder(_ folder: String) throws -> String {
     var status = stat()
     guard stat(folder, &status) == 0 else {
-      throw CommandError(.missingInput, "\(folder): \(String(cString: strerror(errno)))")
+      let reason = String(cString: strerror(errno))
+      let (found, places) = ModelFolder.named(folder)
+      if let found { return found }
+      let looked = places.isEmpty ? "" : "; there is no such model in \(places.joined(separator: " or ")) either"
+      throw CommandError(.missingInput, "\(folder): \(reason)\(looked)")
     }
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw CommandError(.missingInput, "\(folder): not a folder, expected the folder of a model")
