@@ -2,8 +2,11 @@
 """What transformers makes of chat templates, for the tests of FoveaTokenizers.
 
     python Tools/make-template-fixtures.py                       writes the fixtures that the tests carry
-    python Tools/make-template-fixtures.py --templates DIR OUT   all *.jinja below DIR, for one run:
-        FOVEA_TEMPLATE_CASES=OUT swift test --filter ChatTemplateTests
+    python Tools/make-template-fixtures.py --templates DIR OUT   all *.jinja below DIR
+    python Tools/make-template-fixtures.py --published OUT       the templates of some 70 models that llama.cpp's source
+                                                                 carries, out of its package on PyPI
+
+The last two are for one run: FOVEA_TEMPLATE_CASES=OUT swift test -c release --filter ChatTemplateTests
 
 Needs transformers and jinja2. A case has a template, its inputs, and the text, or the fact that rendering fails.
 """
@@ -13,8 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import sys
+import tarfile
+import tempfile
 
 from transformers.utils.chat_template_utils import _compile_jinja_template
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "fetching"))
+import packages  # noqa: E402
 
 OUT = pathlib.Path(__file__).parents[1] / "Tests/FoveaTokenizersTests/Fixtures/templates.json"
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
@@ -168,12 +177,24 @@ def snippets() -> list[str]:
     return result
 
 
+def published() -> dict[str, str]:
+    """The templates in the source of llama-cpp-python, by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = packages.distribution("llama-cpp-python", "0.3.36", ".tar.gz", pathlib.Path(folder))
+        with tarfile.open(archive) as members:
+            return {pathlib.Path(member.name).stem: members.extractfile(member).read().decode()
+                    for member in members if "/models/templates/" in member.name and member.name.endswith(".jinja")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--templates", type=pathlib.Path, help="folder of *.jinja files")
+    parser.add_argument("--published", action="store_true", help="those of llama.cpp's source")
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=OUT)
     options = parser.parse_args()
-    if options.templates:
+    if options.published:
+        sources, cases = published(), []
+    elif options.templates:
         sources = {path.stem: path.read_text() for path in sorted(options.templates.rglob("*.jinja"))}
         cases = []
     else:

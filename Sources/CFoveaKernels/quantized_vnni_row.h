@@ -1,36 +1,29 @@
-// One row of activations. The weights of 4 columns go by side by side: their rows lie one after another in memory, and
-// are read to the end before the next 4. Each 64 bytes of a column leave one vector of partial integer sums; those of 4
-// columns are added up into one vector of whole ones. 16 columns meet their scales together.
+// One row of activations: the weights of 16 columns go by one column after another, as one stream out of memory, and
+// leave one vector of partial integer sums for every 64 bytes; these are then added up, and meet their scales, for all
+// 16 columns together.
 
 #define ROW_PREFETCH_BYTES 4096
 
-// Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c].
-static inline __attribute__((always_inline)) __m512i add_quads(const __m512i s[4]) {
-  __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(s[0], s[1]), _mm512_unpackhi_epi32(s[0], s[1]));
-  __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(s[2], s[3]), _mm512_unpackhi_epi32(s[2], s[3]));
+// Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c * stride].
+static inline __attribute__((always_inline)) __m512i add_quads(const __m512i *s, size_t stride) {
+  __m512i a = s[0], b = s[stride], c = s[2 * stride], d = s[3 * stride];
+  __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
   return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
 }
 
-// The sums of 4 columns from `p` on over `count` bytes (at most 64) of each.
-static inline __attribute__((always_inline)) __m512i multiply_columns(const uint8_t *p, ptrdiff_t stride, size_t count,
-                                                                      const int8_t *activations, const bool is_half,
-                                                                      const bool is_mxfp4) {
-  const __m512i table = mxfp4_table(), even = _mm512_load_si512(activations);
-  const __m512i odd = is_half ? _mm512_load_si512(activations + 64) : even;
-  __m512i sums[4];
-#pragma clang loop unroll(full)
-  for (int c = 0; c < 4; c++) {
-    __m512i bytes = load_first_bytes(p + c * stride, count);
-    __builtin_prefetch(p + c * stride + ROW_PREFETCH_BYTES);
-    if (!is_half) {
-      sums[c] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), bytes, even);
-      continue;
-    }
-    __m512i low = low_nibbles(bytes), high = high_nibbles(bytes);
-    if (is_mxfp4) low = _mm512_shuffle_epi8(table, low), high = _mm512_shuffle_epi8(table, high);
-    sums[c] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), low, even), high, odd);
+// The partial sums of up to 64 bytes of a column.
+static inline __attribute__((always_inline)) __m512i multiply_bytes(__m512i bytes, const int8_t *activations,
+                                                                    const bool is_half, const bool is_mxfp4) {
+  const __m512i even = _mm512_load_si512(activations);
+  if (!is_half) return _mm512_dpbusd_epi32(_mm512_setzero_si512(), bytes, even);
+  __m512i low = low_nibbles(bytes), high = high_nibbles(bytes);
+  if (is_mxfp4) {
+    const __m512i table = mxfp4_table();
+    low = _mm512_shuffle_epi8(table, low), high = _mm512_shuffle_epi8(table, high);
   }
-  return add_quads(sums);
+  const __m512i odd = _mm512_load_si512(activations + 64);
+  return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), low, even), high, odd);
 }
 
 static inline __attribute__((always_inline)) void quantized_row(const fovea_quantized_linear *work, const bool is_half,
@@ -39,42 +32,33 @@ static inline __attribute__((always_inline)) void quantized_row(const fovea_quan
   const size_t byte_count = is_half ? work->depth / 2 : work->depth;
   const size_t whole_steps = byte_count / 64, steps = (byte_count + 63) / 64, step_codes = is_half ? 128 : 64;
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / weights->group_size;
-  const size_t blocks_per_group = weights->group_size / FOVEA_CODE_BLOCK, blocks_per_step = step_codes / FOVEA_CODE_BLOCK;
-  __m512i *quads = work->scratch;  // [steps][4 fours of columns]
-  float *scales = (float *)(quads + 4 * steps), *biases = scales + (groups + 15) / 16 * 256;
+  const size_t blocks_per_group = weights->group_size / FOVEA_CODE_BLOCK;
+  const size_t blocks_per_step = step_codes / FOVEA_CODE_BLOCK;
+  __m512i *partial = work->scratch;  // [16 columns][steps]
+  float *scales = (float *)(partial + 16 * steps), *biases = scales + (groups + 15) / 16 * 256;
   for (size_t column = 0; column < work->column_count; column += 16) {
+    // What is left of columns past the last goes to lanes that are not stored.
     const size_t columns = work->column_count - column < 16 ? work->column_count - column : 16;
-    for (size_t four = 0; four * 4 < columns; four++) {
-      const uint8_t *p = weights->codes + (ptrdiff_t)(column + 4 * four) * weights->code_stride;
-      // Columns past the last are the last again, or the first of four.
-      const ptrdiff_t stride = 4 * four + 4 <= columns ? weights->code_stride : 0;
-      if (stride == 0) {
-        for (size_t c = 4 * four; c < columns; c++) {
-          const uint8_t *own = weights->codes + (ptrdiff_t)(column + c) * weights->code_stride;
-          for (size_t step = 0; step < steps; step++) {
-            const int8_t *activations = work->codes + step * step_codes;
-            __m512i sums = multiply_columns(own + 64 * step, 0, byte_count - 64 * step, activations, is_half, is_mxfp4);
-            const __mmask16 lanes = (__mmask16)(0x1111u << (c - 4 * four));
-            quads[4 * step + four] = _mm512_mask_mov_epi32(c == 4 * four ? sums : quads[4 * step + four], lanes, sums);
-          }
-        }
-        continue;
-      }
+    for (size_t c = 0; c < columns; c++) {
+      const uint8_t *p = weights->codes + (ptrdiff_t)(column + c) * weights->code_stride;
+      __m512i *sums = partial + c * steps;
       size_t step = 0;
-      for (; step < whole_steps; step++)
-        quads[4 * step + four] =
-            multiply_columns(p + 64 * step, stride, 64, work->codes + step * step_codes, is_half, is_mxfp4);
+      for (; step < whole_steps; step++) {
+        __builtin_prefetch(p + 64 * step + ROW_PREFETCH_BYTES);
+        sums[step] = multiply_bytes(_mm512_loadu_si512(p + 64 * step), work->codes + step * step_codes, is_half, is_mxfp4);
+      }
       if (step < steps)
-        quads[4 * step + four] = multiply_columns(p + 64 * step, stride, byte_count - 64 * step,
-                                                  work->codes + step * step_codes, is_half, is_mxfp4);
+        sums[step] = multiply_bytes(load_first_bytes(p + 64 * step, byte_count - 64 * step),
+                                    work->codes + step * step_codes, is_half, is_mxfp4);
     }
     transpose_scales(work, column, scales, biases);
     V total = v_zero(), bias_total = v_zero();
     for (size_t group = 0; group < groups; group++)
       bias_total = v_fma(v_load(biases + 16 * group), v_set1(work->sums[group]), bias_total);
     for (size_t step = 0; step < steps; step++) {
-      const __m512i *q = quads + 4 * step;
-      __m512i dots[4];
+      __m512i q[4], dots[4];
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < 4; i++) q[i] = add_quads(partial + 4 * i * steps + step, steps);
       __m512i even01 = _mm512_shuffle_i32x4(q[0], q[1], 0x88), odd01 = _mm512_shuffle_i32x4(q[0], q[1], 0xDD);
       __m512i even23 = _mm512_shuffle_i32x4(q[2], q[3], 0x88), odd23 = _mm512_shuffle_i32x4(q[2], q[3], 0xDD);
       if (is_half) {

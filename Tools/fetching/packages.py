@@ -20,15 +20,20 @@ class FetchError(Exception):
 
 def wheel(name: str, version: str, folder: pathlib.Path) -> pathlib.Path:
     """The package's wheel in `folder`, fetched if it is not there yet."""
+    return distribution(name, version, f"-{version}-py3-none-any.whl", folder)
+
+
+def distribution(name: str, version: str, ending: str, folder: pathlib.Path) -> pathlib.Path:
+    """The package's file whose name ends so in `folder`, fetched if it is not there yet."""
     try:
         with urllib.request.urlopen(f"{INDEX}/{name}/json", timeout=60) as answer:
             found = json.load(answer)
         files = found["releases"].get(version) or found["urls"]
     except (OSError, ValueError, KeyError) as error:
         raise FetchError(f"PyPI does not tell about {name} {version}: {error}") from error
-    entry = next((entry for entry in files if entry["filename"].endswith(f"-{version}-py3-none-any.whl")), None)
+    entry = next((entry for entry in files if entry["filename"].endswith(ending)), None)
     if entry is None:
-        raise FetchError(f"{name} {version} has no wheel on PyPI")
+        raise FetchError(f"{name} {version} has no file …{ending} on PyPI")
     target = folder / entry["filename"]
     if target.exists() and checksum(target) == entry["digests"]["sha256"]:
         return target
