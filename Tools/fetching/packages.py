@@ -8,9 +8,11 @@ import pathlib
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 INDEX = "https://pypi.org/pypi"
+SIMPLE = "https://pypi.org/simple"
 CHUNK = 1 << 20
 
 
@@ -38,7 +40,8 @@ def distribution(name: str, version: str, ending: str, folder: pathlib.Path) -> 
     if target.exists() and checksum(target) == entry["digests"]["sha256"]:
         return target
     part = target.with_name(target.name + ".part")
-    download(entry["url"], part, entry["size"], entry["filename"])
+    # Mirrors may give addresses relative to the simple index.
+    download(urllib.parse.urljoin(f"{SIMPLE}/{name}/", entry["url"]), part, entry["size"], entry["filename"])
     if checksum(part) != entry["digests"]["sha256"]:
         part.unlink()
         raise FetchError(f"{found['filename']}: the SHA-256 sum is not PyPI's; the download was thrown away")
