@@ -208,29 +208,13 @@ extension TemplateInterpreter {
     var pieces: [String] = []
     var start = 0
     while limit.map({ pieces.count < $0 }) ?? true,
-      let range = try nextRange(of: Array(separator.utf8), in: bytes, from: start)
+      let range = try firstRange(of: Array(separator.utf8), in: bytes, from: start)
     {
       try take(bytes: 32)
       pieces.append(String(decoding: bytes[start..<range.lowerBound], as: UTF8.self))
       start = range.upperBound
     }
     return pieces + [String(decoding: bytes[start...], as: UTF8.self)]
-  }
-
-  private func nextRange(of part: [UInt8], in bytes: [UInt8], from start: Int) throws -> Range<Int>? {
-    guard let head = part.first, start + part.count <= bytes.count else { return nil }
-    var compared = 0
-    for index in start...(bytes.count - part.count) where bytes[index] == head {
-      var length = 1
-      while length < part.count, bytes[index + length] == part[length] { length += 1 }
-      compared += length
-      if compared > 1 << 12 {
-        try step(compared >> 6)
-        compared = 0
-      }
-      if length == part.count { return index..<index + length }
-    }
-    return nil
   }
 
   func replaced(_ text: String, _ arguments: TemplateArguments) throws -> TemplateValue {

@@ -212,19 +212,23 @@ extension TemplateInterpreter {
 
   /// The first place of `part` in the bytes of `text` from `start` on.
   func firstRange(of part: String, in text: String, from start: Int = 0) throws -> Range<Int>? {
-    let (bytes, wanted) = (Array(text.utf8), Array(part.utf8))
-    guard start + wanted.count <= bytes.count else { return nil }
-    guard let head = wanted.first else { return start..<start }
+    if part.isEmpty { return start..<start }
+    return try firstRange(of: Array(part.utf8), in: Array(text.utf8), from: start)
+  }
+
+  /// The first place of `part`, which is not empty, in `bytes` from `start` on.
+  func firstRange(of part: [UInt8], in bytes: [UInt8], from start: Int) throws -> Range<Int>? {
+    guard let head = part.first, start + part.count <= bytes.count else { return nil }
     var compared = 0
-    for index in start...(bytes.count - wanted.count) where bytes[index] == head {
+    for index in start...(bytes.count - part.count) where bytes[index] == head {
       var length = 1
-      while length < wanted.count, bytes[index + length] == wanted[length] { length += 1 }
+      while length < part.count, bytes[index + length] == part[length] { length += 1 }
       compared += length
-      if compared > 1 << 16 {
+      if compared > 1 << 12 {
         try step(compared >> 6)
         compared = 0
       }
-      if length == wanted.count { return index..<index + length }
+      if length == part.count { return index..<index + length }
     }
     return nil
   }
