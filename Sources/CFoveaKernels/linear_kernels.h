@@ -1,5 +1,9 @@
 // The matrix-product kernels with float32 arithmetic; include after a vector_*.h and the LINEAR_* tile sizes.
 // Activations are widened to float32 too, so bfloat16 pairs work where the CPU has no dot instruction.
+#include <string.h>
+
+typedef float linear_four __attribute__((vector_size(16)));
+
 #define LINEAR_NAME linear_f32_f32
 #define ACTIVATION float
 #define WEIGHT float

@@ -1,14 +1,13 @@
-// One row of activations: the weights of 16 columns go by one column after another, as one stream out of memory, and
-// leave one vector of partial integer sums for every 64 bytes; these are then added up, and meet their scales, for all
-// 16 columns together.
+// One row of activations: the weights of 16 columns go by four columns at a time, asked for as one stream out of memory,
+// and leave one vector of partial integer sums for 64 bytes of all four; these are then added up, and meet their scales,
+// for all 16 columns together. Memory rests meanwhile, so as much as possible is done while weights come.
 
 #define ROW_PREFETCH_BYTES 4096
 
-// Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c * stride].
-static inline __attribute__((always_inline)) __m512i add_quads(const __m512i *s, size_t stride) {
-  __m512i a = s[0], b = s[stride], c = s[2 * stride], d = s[3 * stride];
-  __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-  __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+// Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c].
+static inline __attribute__((always_inline)) __m512i add_quads(const __m512i s[4]) {
+  __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(s[0], s[1]), _mm512_unpackhi_epi32(s[0], s[1]));
+  __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(s[2], s[3]), _mm512_unpackhi_epi32(s[2], s[3]));
   return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
 }
 
@@ -34,22 +33,33 @@ static inline __attribute__((always_inline)) void quantized_row(const fovea_quan
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / weights->group_size;
   const size_t blocks_per_group = weights->group_size / FOVEA_CODE_BLOCK;
   const size_t blocks_per_step = step_codes / FOVEA_CODE_BLOCK;
-  __m512i *partial = work->scratch;  // [16 columns][steps]
-  float *scales = (float *)(partial + 16 * steps), *biases = scales + (groups + 15) / 16 * 256;
+  __m512i *partial = work->scratch;  // [4 groups of columns][steps]
+  float *scales = (float *)(partial + 4 * steps), *biases = scales + (groups + 15) / 16 * 256;
   for (size_t column = 0; column < work->column_count; column += 16) {
-    // What is left of columns past the last goes to lanes that are not stored.
-    const size_t columns = work->column_count - column < 16 ? work->column_count - column : 16;
-    for (size_t c = 0; c < columns; c++) {
-      const uint8_t *p = weights->codes + (ptrdiff_t)(column + c) * weights->code_stride;
-      __m512i *sums = partial + c * steps;
+    for (size_t first = 0; first < 16; first += 4) {
+      const uint8_t *p[4];
+#pragma clang loop unroll(full)
+      for (size_t c = 0; c < 4; c++) {
+        // What is left of columns past the last goes to lanes that are not stored.
+        size_t row = column + first + c < work->column_count ? column + first + c : work->column_count - 1;
+        p[c] = weights->codes + (ptrdiff_t)row * weights->code_stride;
+      }
+      __m512i *sums = partial + first / 4 * steps, dots[4];
       size_t step = 0;
       for (; step < whole_steps; step++) {
-        __builtin_prefetch(p + 64 * step + ROW_PREFETCH_BYTES);
-        sums[step] = multiply_bytes(_mm512_loadu_si512(p + 64 * step), work->codes + step * step_codes, is_half, is_mxfp4);
+#pragma clang loop unroll(full)
+        for (size_t c = 0; c < 4; c++) {
+          __builtin_prefetch(p[0] + 64 * (4 * step + c) + ROW_PREFETCH_BYTES);
+          dots[c] = multiply_bytes(_mm512_loadu_si512(p[c] + 64 * step), work->codes + step * step_codes, is_half, is_mxfp4);
+        }
+        sums[step] = add_quads(dots);
       }
-      if (step < steps)
-        sums[step] = multiply_bytes(load_first_bytes(p + 64 * step, byte_count - 64 * step),
-                                    work->codes + step * step_codes, is_half, is_mxfp4);
+      if (step == steps) continue;
+#pragma clang loop unroll(full)
+      for (size_t c = 0; c < 4; c++)
+        dots[c] = multiply_bytes(load_first_bytes(p[c] + 64 * step, byte_count - 64 * step),
+                                 work->codes + step * step_codes, is_half, is_mxfp4);
+      sums[step] = add_quads(dots);
     }
     transpose_scales(work, column, scales, biases);
     V total = v_zero(), bias_total = v_zero();
@@ -58,7 +68,7 @@ static inline __attribute__((always_inline)) void quantized_row(const fovea_quan
     for (size_t step = 0; step < steps; step++) {
       __m512i q[4], dots[4];
 #pragma clang loop unroll(full)
-      for (size_t i = 0; i < 4; i++) q[i] = add_quads(partial + 4 * i * steps + step, steps);
+      for (size_t i = 0; i < 4; i++) q[i] = partial[i * steps + step];
       __m512i even01 = _mm512_shuffle_i32x4(q[0], q[1], 0x88), odd01 = _mm512_shuffle_i32x4(q[0], q[1], 0xDD);
       __m512i even23 = _mm512_shuffle_i32x4(q[2], q[3], 0x88), odd23 = _mm512_shuffle_i32x4(q[2], q[3], 0xDD);
       if (is_half) {

@@ -55,29 +55,38 @@ struct LinearProduct {
 }
 
 extension ComputeStream {
-  /// Columns of one piece of a matrix product. One row: two pieces a thread, since weights come fastest in long runs (4
-  /// to 16 were up to a fifth slower); many rows: 64, so that a piece's weights stay in the first-level caches while the
-  /// rows go by.
-  func columnGrain(rowCount: Int, columnCount: Int) -> Int {
-    guard rowCount < 16 else { return 64 }
-    let share = columnCount / (2 * threadCount)
-    return max(16, (share + 15) / 16 * 16)
+  /// Columns of one piece of products with so many columns each. One row: two pieces a thread, since weights come fastest
+  /// in long runs (4 to 16 were up to a fifth slower); many rows: at most 64, so that a piece's weights stay in the
+  /// second-level cache while the rows go by, and so many that the threads end together.
+  func columnGrain(rowCount: Int, columnCounts: some Sequence<Int>) -> Int {
+    guard rowCount >= 16 else {
+      let share = columnCounts.reduce(0, +) / (2 * threadCount)
+      return max(16, (share + 15) / 16 * 16)
+    }
+    var best = (grain: 64, longestShare: Int.max)
+    for grain in [64, 48, 32] {
+      let pieceCount = columnCounts.reduce(0) { $0 + ($1 + grain - 1) / grain }
+      let longestShare = (pieceCount + threadCount - 1) / threadCount * grain
+      if longestShare < best.longestShare { best = (grain, longestShare) }
+    }
+    return best.grain
   }
 
   /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
-    let inputs = prepare(activations, for: products.map(\.weights))
+    // A token has hundreds of these phases, and what one thread does alone here the others wait for: few allocations.
+    let inputs = prepare(activations, for: products.lazy.map(\.weights))
     let prepared = products.map { PreparedProduct($0.weights, inputs, kernels: kernelTable) }
-    let targets = products.map { ($0.outputs, $0.outputStride) }
-    let columnCount = prepared.reduce(0) { $0 + $1.columnCount }
-    let grain = columnGrain(rowCount: activations.count, columnCount: columnCount)
-    let pieces = GroupPieces(columnCounts: prepared.map(\.columnCount), grain: grain)
-    forEachPiece(pieces.count, scratchByteCount: prepared.map(\.scratchByteCount).max() ?? 0) { piece, scratch in
+    let targets = products.map { (outputs: $0.outputs, stride: $0.outputStride) }
+    let columnCounts = prepared.map(\.columnCount)
+    let grain = columnGrain(rowCount: activations.count, columnCounts: columnCounts)
+    let pieces = GroupPieces(columnCounts: columnCounts, grain: grain)
+    let scratchByteCount = prepared.reduce(0) { max($0, $1.scratchByteCount) }
+    forEachPiece(pieces.count, scratchByteCount: scratchByteCount) { piece, scratch in
       let (index, columns) = pieces.piece(piece)
-      let (outputs, outputStride) = targets[index]
       prepared[index].multiply(
-        rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound,
-        outputStride: outputStride, accumulates: accumulates, scratch: scratch)
+        rows: 0..<activations.count, columns: columns, outputs: targets[index].outputs + columns.lowerBound,
+        outputStride: targets[index].stride, accumulates: accumulates, scratch: scratch)
     }
     withExtendedLifetime(products) {}
   }
@@ -93,7 +102,7 @@ extension ComputeStream {
       PreparedProduct(gate, inputs, kernels: kernels), PreparedProduct(up, inputs, kernels: kernels)
     )
     let columnCount = gate.outputSize
-    let grain = min(64, columnGrain(rowCount: activations.count, columnCount: 2 * columnCount))
+    let grain = min(64, columnGrain(rowCount: activations.count, columnCounts: [columnCount, columnCount]))
     // Both halves of a block of rows stay in the second-level cache until they meet.
     let rowBlock = max(1, min(128, activations.count))
     let halves = PieceHalves(

@@ -44,13 +44,15 @@ fileprivate struct CodeForm: Equatable {
 extension ComputeStream {
   /// Prepares rows of activations for products with `weights`, which all have the same depth. What quantised weights
   /// take lies in the stream's shared scratch until the next call.
-  func prepare(_ activations: ActivationRows, for weights: [LinearWeights]) -> ProductInputs {
-    let depth = weights.first?.inputSize ?? 0
+  func prepare(_ activations: ActivationRows, for weights: some Sequence<LinearWeights>) -> ProductInputs {
     var inputs = ProductInputs(activations: activations)
     guard activations.roundsToCodes else { return inputs }
+    var depth = 0
     var forms: [CodeForm] = []
-    for case let scheme? in weights.map(\.matrix.codes?.scheme) where !forms.contains(CodeForm(scheme)) {
-      forms.append(CodeForm(scheme))
+    for linear in weights {
+      depth = linear.inputSize
+      guard let form = (linear.matrix.codes?.scheme).map(CodeForm.init), !forms.contains(form) else { continue }
+      forms.append(form)
     }
     guard !forms.isEmpty else { return inputs }
     let sizes = forms.map { $0.byteCounts(rowCount: activations.count, depth: depth) }
