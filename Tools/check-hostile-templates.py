@@ -13,6 +13,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SECONDS, MEBIBYTES = 1.0, 64
@@ -30,7 +31,7 @@ TEMPLATES = {
     "filtered loop": "{% for a in range(99999) if range(99999) | list | length == 1 %}{% endfor %}",
     "range(10**9)": "{{ range(10**9) | list | length }}",
     "range(10**9) joined": "{{ range(10**9) | join }}",
-    "range backwards": "{% for x in range(10**18, -10**18, -1) %}{% endfor %}",
+    "range backwards": "{% for x in range(10**18, 0 - 10**18, -1) %}{% endfor %}",
     "range in range": "{{ 10**17 in range(10**18) }}{% for x in range(10**7) %}{{ x }}{% endfor %}",
     "map of a range": "{{ range(10**7) | map('string') | list | length }}",
     "select of a range": "{{ range(10**7) | select('odd') | list | length }}",
@@ -55,6 +56,14 @@ TEMPLATES = {
     "dictionary of itself": "{% set n = namespace(s={}) %}{% for i in range(99) %}{% set n.s = {'a': n.s, 'b': n.s} %}{% endfor %}{{ n.s }}",
     "deep list": "{% set n = namespace(s=[]) %}{% for i in range(99999) %}{% set n.s = [n.s] %}{% endfor %}{{ n.s }}",
     "deep list, dropped": "{% set n = namespace(s=[]) %}{% for i in range(300000) %}{% set n.s = [n.s] %}{% endfor %}{% set n.s = 1 %}{{ fail }}{{ fail.x }}",
+    "deep dictionary": "{% set n = namespace(s={}) %}{% for i in range(99999) %}{% set n.s = {'a': n.s} %}{% endfor %}{{ n.s }}",
+    "deep tuple in one expression": "{% set n = namespace(s=[]) %}{% for i in range(9999) %}{% set n.s = " + nested("(", 30, "n.s", ",)") + " %}{% endfor %}{{ n.s }}",
+    "deep methods": "{% set n = namespace(s=[]) %}{% for i in range(99999) %}{% set n.s = [n.s.index] %}{% endfor %}{{ 1 // 0 }}",
+    "deep groups": "{% set n = namespace(s=[1]) %}{% for i in range(99999) %}{% set n.s = [{'a': n.s}] | groupby('b') %}{% endfor %}{{ 1 // 0 }}",
+    "chain of namespaces": "{% set n = namespace(c=namespace()) %}{% set h = n.c %}{% for i in range(99999) %}{% set c = n.c %}{% set c.next = namespace() %}{% set n.c = c.next %}{% endfor %}{{ 1 // 0 }}",
+    "chain of macros": "{% set n = namespace(f=1) %}{% for i in range(50000) %}{% set p = n.f %}{% macro g() %}{{ p }}{% endmacro %}{% set n.f = g %}{% endfor %}{{ 1 // 0 }}",
+    "deep sets in text": "{% set x = [] %}" + "{% set x = [x] %}" * 30000 + "{{ x }}",
+    "deep sums": "{% set n = namespace(s=[[]]) %}{% for i in range(9999) %}{% set n.s = [n.s] | sum(start=[]) | batch(1) | list %}{% endfor %}{{ n.s }}",
     "deep list, as JSON": "{% set n = namespace(s=[]) %}{% for i in range(99999) %}{% set n.s = [n.s] %}{% endfor %}{{ n.s | tojson }}",
     "exponential replace": "{% set n = namespace(s='aa') %}{% for i in range(99) %}{% set n.s = n.s.replace('a', 'aa') %}{% endfor %}",
     "replace of nothing": "{{ ('a' * 10**5).replace('', 'b' * 10**5) }}",
@@ -108,11 +117,17 @@ TEMPLATES = {
     "deep indices": "{{ " + nested("a[", 10**5, "1", "]") + " }}",
     "deep calls": "{{ " + nested("f(", 10**5, "1", ")") + " }}",
     "deep conditions": "{{ " + nested("1 if 1 else ", 10**5, "1") + " }}",
-    "deep not": "{{ " + nested("not ", 10**5, "1") + " }}",
+    "deep not": "{{ " + nested("not ", 10**5, "1") + " }}{{ 1 // 0 }}",
     "deep minus": "{{ " + nested("-", 10**5, "1") + " }}",
     "deep powers": "{{ " + nested("2**", 10**5, "1") + " }}",
     "long sum": "{{ 1" + "+1" * 10**5 + " }}",
     "long or": "{{ x" + " or x" * 10**5 + " }}",
+    "long and": "{{ 1" + " and 1" * 10**5 + " }}",
+    "long if": "{{ 1" + " if 1" * 10**5 + " }}",
+    "long comparison": "{{ 1" + " == 1" * 10**5 + " }}{{ 1 // 0 }}",
+    "long tests": "{{ 1" + " is none" * 10**5 + " }}",
+    "long indices": "{{ x" + "[0]" * 10**5 + " }}",
+    "long calls": "{{ x" + "()" * 10**5 + " }}",
     "long attributes": "{{ x" + ".a" * 10**5 + " }}",
     "long filters": "{{ 1" + " | string" * 10**5 + " }}",
     "long concatenation": "{{ 'a'" + " ~ 'a'" * 10**5 + "}}{{ 1 // 0 }}",
@@ -161,7 +176,10 @@ def run(fovea: str, folder: str) -> tuple[int, str, float, int]:
     with tempfile.TemporaryFile() as errors:
         start = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        timer = threading.Timer(4 * SECONDS, process.kill)
+        timer.start()
         _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - start
         errors.seek(0)

@@ -204,7 +204,11 @@ def mutations(rng: random.Random, config: dict[str, Any]) -> dict[str, Any]:
             config.pop(rng.choice(sorted(set(config) - {"model_type"})))
         else:
             name, values = rng.choice(added)
-            config[name] = rng.choice(values)
+            value = rng.choice(values)
+            # Transformers 5 ignores the earlier spelling `type` in Gemma 3's rope_scaling; Fovea reads it, as 4 did.
+            if config["model_type"].startswith("gemma3") and isinstance(value, dict) and "type" in value:
+                continue
+            config[name] = value
     return config
 
 
