@@ -82,7 +82,7 @@ TEMPLATES = {
     "ljust": "{{ 'a'.ljust(10**9) }}",
     "powers": "{{ 10 ** 10 ** 10 }}",
     "powers, printed": "{{ 2 ** 10**7 }}",
-    "powers of floats": "{{ (1.5 ** 10**9) | int }}{{ 1e308 * 10 | int }}",
+    "powers of floats": "{{ 1.5 ** (10**9) }}{{ (1e308 * 10) | int }}",
     "batch": "{{ [1] | batch(10**9, 0) | list }}",
     "slice": "{{ [1] | slice(10**9, 0) | list }}",
     "wordwrap": "{{ ('ab ' * 10**6) | wordwrap(1, true, 'x' * 10**6) }}",

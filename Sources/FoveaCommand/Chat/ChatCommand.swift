@@ -53,7 +53,7 @@ struct ChatCommand: AsyncParsableCommand {
         let reason = try await answer(text, session, &report, isInteractive: input.isInteractive)
         if reason == .length, input.isInteractive {
           StandardStream.error.writeIgnoringFailure(
-            "The answer ended at --max-tokens or at the end of the model's context (\(generator.contextLength) tokens).\n")
+            "The answer ended at --max-tokens or at the model's context of \(generator.contextLength) tokens.\n")
         }
       } catch let error as any FoveaError where input.isInteractive {
         // A message that does not fit, or that the template refuses, ends the turn and not the conversation.

@@ -123,7 +123,7 @@ extension TemplateInterpreter {
     case "*": return .double(first * second)
     case "**":
       let result = pow(first, second)
-      guard result.isFinite || !first.isFinite || !second.isFinite else { throw failure("'**' gives too large a number") }
+      guard result.isFinite || !first.isFinite || !second.isFinite else { throw failure("'**' gives too much") }
       return .double(result)
     case "/", "//", "%":
       guard second != 0 else { throw failure("division by zero") }

@@ -33,8 +33,11 @@ public struct TemplateList: Sendable, RandomAccessCollection, ExpressibleByArray
   /// A list of the elements of a literal.
   public init(arrayLiteral elements: TemplateValue...) { self.init(elements) }
 
+  /// Always 0.
   public var startIndex: Int { 0 }
+  /// The number of elements.
   public var endIndex: Int { elements.count }
+  /// The element at `index`.
   public subscript(index: Int) -> TemplateValue { elements[index] }
 }
 
