@@ -5,9 +5,10 @@ Makes thousands of strings of all kinds, among them invalid UTF-8 and a text of 
 decoded text for each. Each MODEL is a SentencePiece .model file or a tokenizer.json; without any, the bundled tokenizer
 and those that the Python package mistral-common ships are taken.
 
-    Tools/compare-tokenizers.py --fovea .build/release/fovea [--count 6000] [--seed 1] [--write FILE] [MODEL ...]
+    Tools/compare-tokenizers.py --fovea .build/release/fovea [--count 6000] [--seed 1] [--special] [--write FILE]
+                                [MODEL ...]
 
---write keeps the strings with the reference's answers as JSON lines, for the fixtures of the tests.
+--special adds and reads special tokens, for tokenizer.json; else their spelling is text. --write keeps the strings with the reference's answers as JSON lines, for the fixtures of the tests.
 """
 
 import argparse
@@ -25,6 +26,7 @@ WORDS = (
     "Straße naïve café cafe\u0301 Ελληνικά русский язык 日本語 東京 한국어 العربية עברית हिन्दी ไทย Tiếng Việt "
     "ﬁ ﬂ Ⅻ ① ㌀ ﷺ ＡＢＣ ｶﾞ ½ ² ™ … “quoted” «guillemets» — – "
     "[INST] [/INST] <s> </s> <unk> <pad> <0x0A> <0xFF> ▁ ▁▁ <|im_start|> [REF] [control_8] "
+    "<|im_end|> <|endoftext|> <bos> <eos> <start_of_turn> <end_of_turn> <unused7> <mask> [CLS] [SEP] [MASK] "
     "def f(x): return x**2 if(a<b){c++;} http://example.com/?q=1&r=%20 #include <stdio.h>"
 ).split(" ")
 EMOJI = ["😀", "👍🏽", "👩‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪", "👨🏿‍🚀", "❤️", "1️⃣", "🫠", "\u200d", "\ufe0f"]
@@ -90,14 +92,15 @@ def request(data):
         return {"bytes": list(data)}
 
 
-def answers_of_fovea(fovea, model, requests):
+def answers_of_fovea(fovea, model, requests, special):
     """The answers, and the seconds that the command took."""
     with tempfile.TemporaryDirectory() as folder:
         name = "tokenizer.json" if model.endswith(".json") else "tokenizer.model"
         os.symlink(os.path.abspath(model), os.path.join(folder, name))
         lines = "".join(json.dumps(r) + "\n" for r in requests)
         start = time.monotonic()
-        result = subprocess.run([fovea, "tokenize", "--model", folder, "--no-special", "--json-lines", "-"],
+        options = [] if special else ["--no-special"]
+        result = subprocess.run([fovea, "tokenize", "--model", folder, *options, "--json-lines", "-"],
                                 input=lines.encode(), stdout=subprocess.PIPE, check=True)
         seconds = time.monotonic() - start
     return [json.loads(line) for line in result.stdout.decode().split("\n") if line], seconds
@@ -118,26 +121,29 @@ class SentencePiece:
 
 
 class Tokenizers:
-    """The package tokenizers. Special tokens are neither added nor read, as with --no-special."""
+    """The package tokenizers. Special tokens are added and read if `special`, else neither, as with --no-special."""
 
-    def __init__(self, model):
+    def __init__(self, model, special):
         import tokenizers
 
         self.name = f"tokenizers {tokenizers.__version__}"
         self.tokenizer = tokenizers.Tokenizer.from_file(model)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
-        self.tokenizer.encode_special_tokens = True
+        self.tokenizer.encode_special_tokens = not special
+        self.special = special
 
     def answer(self, text, asked):
-        ids = self.tokenizer.encode(text.decode(errors="replace"), add_special_tokens=False).ids
+        ids = self.tokenizer.encode(text.decode(errors="replace"), add_special_tokens=self.special).ids
         return {"ids": ids, "text": self.tokenizer.decode(ids)}
 
 
-def compare(fovea, model, texts, write):
-    reference = (Tokenizers if model.endswith(".json") else SentencePiece)(model)
+def compare(fovea, model, texts, write, special):
+    if special and not model.endswith(".json"):
+        sys.exit(f"{model}: --special is for tokenizer.json; sentencepiece reads no special tokens")
+    reference = Tokenizers(model, special) if model.endswith(".json") else SentencePiece(model)
     requests = [request(text) for text in texts]
-    answers, seconds = answers_of_fovea(fovea, model, requests)
+    answers, seconds = answers_of_fovea(fovea, model, requests, special)
     if len(answers) != len(texts):
         sys.exit(f"{model}: {len(answers)} answers to {len(texts)} strings")
     differences = 0
@@ -161,6 +167,7 @@ def main():
     parser.add_argument("--count", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=argparse.FileType("w"))
+    parser.add_argument("--special", action="store_true", help="add and read special tokens")
     parser.add_argument("--no-long-text", action="store_true", help="leave out the text of 1 MB")
     parser.add_argument("models", nargs="*", metavar="MODEL")
     options = parser.parse_args()
@@ -174,7 +181,7 @@ def main():
     texts = make_texts(options.seed, options.count)
     if not options.no_long_text:
         texts.append(long_text(options.seed))
-    if sum(compare(options.fovea, model, texts, options.write) for model in models):
+    if sum(compare(options.fovea, model, texts, options.write, options.special) for model in models):
         sys.exit(1)
 
 

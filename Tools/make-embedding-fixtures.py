@@ -161,6 +161,12 @@ def make_decoders(folder: pathlib.Path) -> None:
           {"prompts": {"query": "task: search result | query: ", "document": "title: none | text: "},
            "default_prompt_name": "document", "similarity_fn_name": "cosine"})
 
+    config = transformers.Qwen2Config(
+        **{**sizes, "num_hidden_layers": 3}, sliding_window=5, use_sliding_window=True, is_causal=False,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"], tie_word_embeddings=True)
+    qwen = randomised(transformers.Qwen2Model(config), 28)
+    write(folder, "qwen2_bidirectional", qwen, qwen, [Pooling(32, "lasttoken"), Normalize()], texts(48, 29, LENGTHS))
+
 
 def main() -> None:
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "Tests/FoveaEmbeddingsTests/Fixtures")

@@ -49,6 +49,7 @@ SNIPPETS = r"""
 {{ 'hello world'.title() }} {{ 'HELLO'.capitalize() }} {{ 'a'.upper() }} {{ 'ß'.upper() }} {{ "it's".title() }}
 {{ 'abc'.startswith('ab') }}{{ 'abc'.endswith(('x', 'c')) }}{{ 'abcabc'.find('c') }}{{ 'abcabc'.rfind('c') }}{{ 'abc'.find('z') }}
 {{ 'a.b.c'.replace('.', '-') }}{{ 'aaa'.replace('a', 'b', 2) }}{{ '-'.join(['a', 'b']) }}{{ '12'.isdigit() }}{{ ''.isdigit() }}
+{{ '%.3s|%5.2s|%-6d|%+d|% d|%05d|%-05d|%+06.1f|%05s|%x' % ('abcdef', 'xyz', 7, 8, 9, -3, -4, 2.25, 'z', -255) }}
 {{ 'x%sy%d' | format('a', 3) }}|{{ '%05.2f|%-4s|%x' % (3.14159, 'ab', 255) }}
 {{ [3, 1, 2] | sort }}{{ ['b', 'A', 'c'] | sort }}{{ [3, 1, 2] | sort(reverse=true) }}{{ [{'a': 2}, {'a': 1}] | sort(attribute='a') }}
 {{ [1, 2, 3] | join(', ') }}{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | list }}{{ ['a', 'b'] | map('upper') | join }}

@@ -7,8 +7,14 @@ enum Interrupt {
 
   private static let requested = Atomic<Bool>(false)
 
-  /// Whether Ctrl-C was pressed since ``catchOnce()``.
+  /// Whether Ctrl-C was pressed since ``catchOnce()`` or ``catchAll()``.
   static var isRequested: Bool { requested.load(ordering: .relaxed) }
+
+  /// Catches every Ctrl-C from here on, where one stops an answer and not the program.
+  static func catchAll() {
+    requested.store(false, ordering: .relaxed)
+    signal(SIGINT) { _ in Interrupt.requested.store(true, ordering: .relaxed) }
+  }
 
   /// Catches the first Ctrl-C; a second ends the process, as it would without this.
   static func catchOnce() {

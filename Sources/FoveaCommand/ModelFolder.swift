@@ -11,6 +11,9 @@ enum ModelFolder {
   /// Where the bundled model lies in the package's folder.
   static let bundled = "Models/storyteller-15m"
 
+  /// The names that Tools/fetch-model knows.
+  static let fetchedNames = ["smollm2-135m-instruct", "gemma-3-270m", "all-minilm-l6-v2"]
+
   /// `FOVEA_MODEL`; else the bundled model in a folder above the executable; else in the package that was built.
   ///
   /// - Throws: `CommandError` of category `missingInput` that says what can be done.

@@ -24,7 +24,8 @@ struct ModelOptions: ParsableArguments {
       let (found, places) = ModelFolder.named(folder)
       if let found { return found }
       let looked = places.isEmpty ? "" : "; there is no such model in \(places.joined(separator: " or ")) either"
-      throw CommandError(.missingInput, "\(folder): \(reason)\(looked)")
+      let fetched = ModelFolder.fetchedNames.contains(folder) ? "; Tools/fetch-model \(folder) fetches it" : ""
+      throw CommandError(.missingInput, "\(folder): \(reason)\(looked)\(fetched)")
     }
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw CommandError(.missingInput, "\(folder): not a folder, expected the folder of a model")

@@ -46,7 +46,7 @@ struct ModelReport: Encodable, Sendable {
     headDimension = configuration.headDimension
     vocabularySize = configuration.vocabularySize
     contextLength = configuration.contextLength
-    tiesEmbeddings = configuration.tiesEmbeddings
+    tiesEmbeddings = model.tiesEmbeddings
     features = configuration.features
     endOfTextTokens = configuration.endOfTextTokens
     parameterCount = model.parameterCount

@@ -40,7 +40,7 @@ public enum GenerationError: FoveaError, Equatable {
     case .invalidOption(let name, let value, let expected):
       "\(name) is \(value), expected \(expected)"
     case .missingTokenizer(let need):
-      "the model's folder has no tokenizer.model, which \(need) needs; tokenizer.json is not supported yet"
+      "the model's folder has neither tokenizer.json nor tokenizer.model, one of which \(need) needs"
     case .malformedFile(let path, let message), .unreadableFile(let path, let message):
       "\(path): \(message)"
     case .noUsableLogits(let position):

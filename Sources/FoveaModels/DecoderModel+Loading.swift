@@ -36,9 +36,12 @@ extension DecoderModel {
       configuration: configuration, weights: weights, precision: precision, stream: computeStream)
   }
 
+  /// Whether the output matrix is the embedding: what config.json says, unless the checkpoint has both, and others.
+  public var tiesEmbeddings: Bool { weights.isTied }
+
   /// The matrices of the model, the embedding once.
   private var matrices: [WeightMatrix] {
-    [weights.embedding] + (configuration.tiesEmbeddings ? [] : [weights.head.matrix])
+    [weights.embedding] + (weights.isTied ? [] : [weights.head.matrix])
       + weights.layers.flatMap { $0.linears.map(\.matrix) }
   }
 

@@ -9,6 +9,8 @@ struct DecoderWeights: Sendable {
   let finalNorm: Norm
   /// The output matrix; the embedding itself where the two are tied.
   let head: LinearWeights
+  /// Whether the output matrix is the embedding.
+  let isTied: Bool
   /// The bytes of every tensor in the checkpoint, used or not, by element type.
   let checkpointByteCounts: [ElementType: Int]
 
@@ -38,9 +40,17 @@ struct DecoderWeights: Sendable {
     }
     finalNorm = try source.norm(
       names.finalNorm, size: hiddenSize, kind: configuration.normKind, epsilon: configuration.normEpsilon)
-    head = LinearWeights(
-      matrix: configuration.tiesEmbeddings || (!needsHead && !checkpoint.contains(names.head + ".weight"))
-        ? embedding : try source.matrix(names.head, [configuration.vocabularySize, hiddenSize]))
+    let hasHead = checkpoint.contains(names.head + ".weight")
+    let shape = [configuration.vocabularySize, hiddenSize]
+    if configuration.tiesEmbeddings {
+      // As in transformers 5, a file that says so and has an output matrix of its own means the latter.
+      let stored = needsHead && hasHead ? try source.matrix(names.head, shape) : embedding
+      isTied = stored.hasSameBytes(as: embedding)
+      head = LinearWeights(matrix: isTied ? embedding : stored)
+    } else {
+      isTied = !needsHead && !hasHead
+      head = LinearWeights(matrix: isTied ? embedding : try source.matrix(names.head, shape))
+    }
   }
 }
 

@@ -1,17 +1,34 @@
 internal import FoveaCore
 
 extension LayerConfiguration {
+  /// What `sliding_window` counts.
+  enum WindowReach {
+    /// A token and those before it.
+    case behind
+    /// Those before a token, and as many behind it, where attention is made to go both ways by `is_causal`.
+    case bothWays
+    /// All of those, in Gemma 3 of both ways.
+    case half
+
+    /// The window as ``LayerConfiguration/window`` has it.
+    func window(_ setting: Int, contextLength: Int) -> Int? {
+      let window = self == .half ? setting / 2 + 1 : setting
+      // A window at least as long as the context hides nothing.
+      guard window < contextLength else { return nil }
+      return self == .bothWays ? window + 1 : window
+    }
+  }
+
   /// The layers of a model, first to last.
   static func all(
-    _ settings: ConfigurationReader, traits: FamilyTraits, layerCount: Int, contextLength: Int,
-    isBidirectional: Bool
+    _ settings: ConfigurationReader, traits: FamilyTraits, layerCount: Int, contextLength: Int, reach: WindowReach
   ) throws(ModelError) -> [LayerConfiguration] {
     let hasRotary = try rotaryLayers(settings, traits: traits, layerCount: layerCount)
     let isWindowed = try windowedLayers(settings, traits: traits, hasRotary: hasRotary)
     let isDense = try denseLayers(settings, traits: traits, layerCount: layerCount)
-    // Gemma 3's window of both ways has the setting as its whole width; its own end is exclusive.
-    let window = try windowLength(settings, traits: traits).map { isBidirectional ? $0 / 2 + 1 : $0 }
-    if window == nil, let layer = isWindowed.firstIndex(of: true) {
+    let setting = try windowLength(settings, traits: traits)
+    let window = setting.flatMap { reach.window($0, contextLength: contextLength) }
+    if setting == nil, let layer = isWindowed.firstIndex(of: true) {
       throw ModelError(
         .invalidSetting, file: settings.file,
         "layer \(layer) is windowed by its kind, so '\(settings.prefix)sliding_window' must be a positive integer that is "
@@ -19,8 +36,7 @@ extension LayerConfiguration {
     }
     return (0..<layerCount).map { layer in
       LayerConfiguration(
-        // A window at least as long as the context hides nothing.
-        window: isWindowed[layer] ? window.flatMap { $0 < contextLength ? $0 : nil } : nil,
+        window: isWindowed[layer] ? window : nil,
         rotaryIndex: hasRotary[layer] ? (isWindowed[layer] && traits.windowRotaryBase != nil ? 1 : 0) : nil,
         feedForward: isDense[layer] ? .gated : traits.feedForward)
     }

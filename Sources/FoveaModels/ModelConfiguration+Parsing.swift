@@ -49,11 +49,13 @@ extension ModelConfiguration {
       settings, traits: traits, headDimension: headDimension, contextLength: trainedLength)
     contextLength = min(rotaries[0].contextLength(trainedLength), Limit.contextLength)
 
-    isBidirectional = family == .gemma3Text ? try settings.bool("use_bidirectional_attention") ?? false : false
+    let halvesWindow = family == .gemma3Text ? try settings.bool("use_bidirectional_attention") ?? false : false
+    let isCausal = try settings.bool("is_causal") ?? true
+    isBidirectional = halvesWindow || !isCausal
     experts = try Self.experts(settings, traits: traits)
     layers = try LayerConfiguration.all(
       settings, traits: traits, layerCount: layerCount, contextLength: contextLength,
-      isBidirectional: isBidirectional)
+      reach: halvesWindow ? .half : isCausal ? .behind : .bothWays)
 
     let expectedEpsilon = "a positive number of at most 1"
     let epsilon = try settings.number(
@@ -192,6 +194,9 @@ extension ModelConfiguration {
   private static func refuseUnsupported(
     _ settings: ConfigurationReader, family: ModelFamily
   ) throws(ModelError) {
+    if family == .gemma3, try settings.bool("is_causal") == false {
+      throw settings.unsupported("'\(settings.prefix)is_causal' is false, which Fovea does not have in gemma3")
+    }
     guard family != .gemma3Text else { return }
     if try settings.bool("use_bidirectional_attention") == true {
       throw settings.unsupported(

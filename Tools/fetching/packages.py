@@ -44,7 +44,7 @@ def distribution(name: str, version: str, ending: str, folder: pathlib.Path) -> 
     download(urllib.parse.urljoin(f"{SIMPLE}/{name}/", entry["url"]), part, entry["size"], entry["filename"])
     if checksum(part) != entry["digests"]["sha256"]:
         part.unlink()
-        raise FetchError(f"{found['filename']}: the SHA-256 sum is not PyPI's; the download was thrown away")
+        raise FetchError(f"{entry['filename']}: the SHA-256 sum is not PyPI's; the download was thrown away")
     part.rename(target)
     return target
 

@@ -50,17 +50,26 @@ struct ChatCommand: AsyncParsableCommand {
       var report = GenerationReport(
         model: folder, loadDuration: loadDuration, precision: compute.precision, stream: generator.stream)
       do {
-        try await answer(text, session, &report)
+        let reason = try await answer(text, session, &report, isInteractive: input.isInteractive)
+        if reason == .length, input.isInteractive {
+          StandardStream.error.writeIgnoringFailure(
+            "The answer ended at --max-tokens or at the model's context of \(generator.contextLength) tokens.\n")
+        }
       } catch let error as any FoveaError where input.isInteractive {
         // A message that does not fit, or that the template refuses, ends the turn and not the conversation.
-        StandardStream.error.writeIgnoringFailure("fovea: \(error.description)\n")
+        let hint = if case GenerationError.promptTooLong = error { "; /reset begins anew" } else { "" }
+        StandardStream.error.writeIgnoringFailure("fovea: \(error.description)\(hint)\n")
       }
       if verbose { try StandardStream.error.write(report.table) }
     }
   }
 
-  private func answer(_ text: String, _ session: ChatSession, _ report: inout GenerationReport) async throws {
-    Interrupt.catchOnce()
+  /// Why the answer ended. Ctrl-C stops the answer; without a person at the other end, the program too.
+  private func answer(
+    _ text: String, _ session: ChatSession, _ report: inout GenerationReport, isInteractive: Bool
+  ) async throws -> FinishReason? {
+    if isInteractive { Interrupt.catchAll() } else { Interrupt.catchOnce() }
+    var reason: FinishReason?
     session.options.isCancelled = { Interrupt.isRequested }
     var answer = ""
     do {
@@ -70,6 +79,7 @@ struct ChatCommand: AsyncParsableCommand {
           try StandardStream.output.write(piece.text)
           answer += piece.text
         }
+        if case .finished(let summary) = event { reason = summary.finishReason }
       }
     } catch {
       session.takeBack()
@@ -78,6 +88,8 @@ struct ChatCommand: AsyncParsableCommand {
     }
     try StandardStream.output.write("\n")
     session.keep(answer: answer)
+    if Interrupt.isRequested, !isInteractive { throw ExitCode(Interrupt.exitCode) }
+    return reason
   }
 
   /// Performs a line that begins with a slash; false ends the conversation.

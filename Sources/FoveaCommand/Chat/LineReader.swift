@@ -47,7 +47,7 @@ private struct LineEditor {
     place = history.count
   }
 
-  /// Nil where the input ends, or Ctrl-C is pressed at an empty line.
+  /// Nil where the input ends.
   mutating func run() -> String? {
     draw()
     while let byte = Self.readByte() {
@@ -57,7 +57,7 @@ private struct LineEditor {
         if characters.isEmpty { return nil }
         delete(at: cursor)
       case 0x03:
-        if characters.isEmpty { return nil }
+        if characters.isEmpty { StandardStream.error.writeIgnoringFailure("\n\rCtrl-D ends the conversation.\n") }
         (characters, cursor) = ([], 0)
       case 0x01: cursor = 0
       case 0x05: cursor = characters.count
@@ -164,9 +164,19 @@ private struct LineEditor {
     var size = winsize()
     let columns = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 10 ? Int(size.ws_col) : 80
     let room = columns - prompt.count - 1
-    let start = max(0, cursor - room)
-    let shown = characters[start..<min(characters.count, start + room)]
-    let back = shown.count - (cursor - start)
+    var start = cursor
+    var width = 0
+    while start > 0, width + characters[start - 1].columnCount <= room {
+      start -= 1
+      width += characters[start].columnCount
+    }
+    var end = cursor
+    while end < characters.count, width + characters[end].columnCount <= room {
+      width += characters[end].columnCount
+      end += 1
+    }
+    let shown = characters[start..<end]
+    let back = shown[cursor...].columnCount
     var text = "\r\u{1B}[K" + prompt + String(shown)
     if back > 0 { text += "\u{1B}[\(back)D" }
     StandardStream.error.writeIgnoringFailure(text)

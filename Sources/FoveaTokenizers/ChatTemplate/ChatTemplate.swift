@@ -92,8 +92,7 @@ public struct ChatTemplate: Sendable {
         var members = TemplateDictionary()
         if case .dictionary(let dictionary)? = arguments.positional.first { members = dictionary }
         for (name, value) in arguments.named { members[name] = value }
-        try interpreter.take(bytes: 64)
-        return .namespace(TemplateNamespace(members))
+        return try interpreter.makeNamespace(members)
       },
       function("dict") { arguments, _ in
         var members = TemplateDictionary()

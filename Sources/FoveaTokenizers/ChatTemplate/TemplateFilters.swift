@@ -167,7 +167,7 @@ extension TemplateInterpreter {
       var groups: [(key: TemplateValue, elements: [TemplateValue])] = []
       for element in try interpreter.sorted(value, options) {
         let key = try interpreter.member(path, of: element)
-        if let last = groups.last, last.key.isEqual(to: key) {
+        if let last = groups.last, try interpreter.equal(last.key, key) {
           groups[groups.count - 1].elements.append(element)
         } else {
           groups.append((key, [element]))
@@ -181,9 +181,12 @@ extension TemplateInterpreter {
         if case .string(let text) = value { return .string(text.lowercased()) }
         return value
       }
+      var keys: [TemplateValue] = []
       for element in try interpreter.elements(of: value) {
-        try interpreter.step(result.count)
-        if !result.contains(where: { folded($0).isEqual(to: folded(element)) }) { result.append(element) }
+        let key = folded(element)
+        guard try !keys.contains(where: { try interpreter.equal($0, key) }) else { continue }
+        keys.append(key)
+        result.append(element)
       }
       return .list(result)
     }
@@ -193,7 +196,7 @@ extension TemplateInterpreter {
         try interpreter.calculate("+", sum, try path.map { try interpreter.member($0, of: element) } ?? element)
       }
     }
-    filters["int"] = { value, arguments, _ in
+    filters["int"] = { value, arguments, interpreter in
       let absent = arguments.value(0, "default") ?? .int(0)
       if case .string(let text) = value {
         let stripped = text.stripped()
@@ -201,6 +204,7 @@ extension TemplateInterpreter {
         { .int($0) } ?? absent
       }
       guard let number = value.number else { return absent }
+      guard number.isFinite else { throw interpreter.failure("'int' needs a finite number") }
       return value.integer.map { .int($0) } ?? Int(exactly: number.rounded(.towardZero)).map { .int($0) } ?? absent
     }
     filters["float"] = { value, arguments, _ in
@@ -232,7 +236,10 @@ extension TemplateInterpreter {
       let indent: String
       switch arguments.value(0, "width") {
       case .string(let given)?: indent = given
-      case let width: indent = String(repeating: " ", count: min(max(width?.integer ?? 4, 0), 1000))
+      case let width:
+        let count = max(width?.integer ?? 4, 0)
+        guard count <= 1000 else { throw interpreter.failure("'indent' by more than 1000") }
+        indent = String(repeating: " ", count: count)
       }
       let (first, blank) = (arguments.value(1, "first")?.isTrue ?? false, arguments.value(2, "blank")?.isTrue ?? false)
       let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -253,7 +260,9 @@ extension TemplateInterpreter {
       var style = JSONStyle()
       style.isASCII = arguments.value(0, "ensure_ascii")?.isTrue ?? false
       switch arguments.value(1, "indent") {
-      case .int(let width)?: style.indent = String(repeating: " ", count: min(max(width, 0), 100))
+      case .int(let width)?:
+        guard width <= 100 else { throw interpreter.failure("'tojson' with an indent of more than 100") }
+        style.indent = String(repeating: " ", count: max(width, 0))
       case .string(let text)?: style.indent = text
       default: break
       }

@@ -11,7 +11,7 @@ extension TemplateInterpreter {
     guard !name.hasPrefix("_") else { return .undefined("access to '\(name)' is not allowed") }
     func method(
       _ body: @escaping @Sendable (TemplateArguments, TemplateInterpreter) throws -> TemplateValue
-    ) -> TemplateValue { .function(TemplateFunction(name: name, body: body)) }
+    ) -> TemplateValue { .function(TemplateFunction(name: name, depth: 1 + base.depth, body: body)) }
     switch base {
     case .namespace(let namespace):
       return namespace.members[name] ?? .undefined("the namespace has no member '\(name)'")
@@ -22,7 +22,7 @@ extension TemplateInterpreter {
           try interpreter.callDictionary(dictionary, name, arguments)
         }
       default:
-        try step(dictionary.members.count >> 3)
+        try stepForSearch(of: .string(name), in: dictionary)
         if let value = dictionary[name] { return value }
         guard !Self.changing.contains(name) else { throw failure("'\(name)' would change a dictionary: not allowed") }
         return .undefined("'dict object' has no attribute '\(name)'")
@@ -33,8 +33,7 @@ extension TemplateInterpreter {
       case "index":
         return method { arguments, interpreter in
           guard let wanted = arguments.value(0, "value") else { throw interpreter.failure("'index' needs a value") }
-          try interpreter.step(elements.count)
-          guard let index = elements.firstIndex(where: { $0.isEqual(to: wanted) }) else {
+          guard let index = try elements.firstIndex(where: { try interpreter.equal($0, wanted) }) else {
             throw interpreter.failure("'index' finds no such element")
           }
           return .int(index)
@@ -42,15 +41,14 @@ extension TemplateInterpreter {
       case "count":
         return method { arguments, interpreter in
           guard let wanted = arguments.value(0, "value") else { throw interpreter.failure("'count' needs a value") }
-          try interpreter.step(elements.count)
-          return .int(elements.count { $0.isEqual(to: wanted) })
+          return .int(try elements.filter { try interpreter.equal($0, wanted) }.count)
         }
       default: return .undefined("'list object' has no attribute '\(name)'")
       }
     case .string(let text):
       guard let body = Self.textMethods[name] else { return .undefined("'str object' has no attribute '\(name)'") }
       return method { arguments, interpreter in
-        try interpreter.step(text.utf8.count >> 6)
+        try interpreter.step(text.utf8.count >> 5)
         return try body(text, arguments, interpreter)
       }
     default: return .undefined("\(describe(base)) has no attribute '\(name)'")
@@ -69,6 +67,7 @@ extension TemplateInterpreter {
     default:
       guard let key = arguments.value(0, "key") else { throw failure("'get' needs a key") }
       let absent = arguments.value(1, "default") ?? .none
+      try stepForSearch(of: key, in: dictionary)
       return dictionary[key] ?? absent
     }
   }
@@ -84,6 +83,8 @@ extension TemplateInterpreter {
     func changed(_ change: @escaping @Sendable (String) -> String) -> TextMethod {
       { text, _, interpreter in
         try interpreter.take(bytes: 2 * text.utf8.count)
+        // Properties are looked up scalar by scalar.
+        try interpreter.step(text.utf8.count >> 3)
         return .string(change(text))
       }
     }
@@ -101,6 +102,7 @@ extension TemplateInterpreter {
         return .bool(
           try options.contains { option in
             guard case .string(let affix) = option else { throw interpreter.failure("expected a text to compare with") }
+            try interpreter.step(affix.utf8.count >> 8)
             return test(text, affix)
           })
       }

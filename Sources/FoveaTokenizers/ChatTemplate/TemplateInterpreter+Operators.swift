@@ -10,8 +10,8 @@ extension TemplateInterpreter {
   /// The items that a loop runs over: elements, keys, or the scalars of a text.
   func elements(of value: TemplateValue) throws -> [TemplateValue] {
     switch value {
-    case .list(let elements), .tuple(let elements):
-      return elements
+    case .list, .tuple:
+      return value.elements ?? []
     case .dictionary(let dictionary):
       try take(bytes: 16 * dictionary.members.count)
       return dictionary.members.map(\.key)
@@ -42,7 +42,7 @@ extension TemplateInterpreter {
       else { return .undefined("there is no character \(index)") }
       return .string(String(scalars[found]))
     case (.dictionary(let dictionary), _):
-      try step(dictionary.members.count >> 3)
+      try stepForSearch(of: key, in: dictionary)
       if let value = dictionary[key] { return value }
       return .undefined("'dict object' has no attribute '\(try text(of: key))'")
     case (.namespace(let namespace), .string(let name)):
@@ -93,10 +93,10 @@ extension TemplateInterpreter {
       return .string(first + second)
     case ("+", .list(let first), .list(let second)):
       try take(bytes: 16 * (first.count + second.count))
-      return .list(first + second)
+      return .list(Array(first) + second)
     case ("+", .tuple(let first), .tuple(let second)):
       try take(bytes: 16 * (first.count + second.count))
-      return .tuple(first + second)
+      return .tuple(Array(first) + second)
     case ("*", .string(let text), .int(let count)), ("*", .int(let count), .string(let text)):
       let (bytes, overflows) = text.utf8.count.multipliedReportingOverflow(by: max(0, count))
       try take(bytes: overflows ? .max : bytes)
@@ -104,7 +104,7 @@ extension TemplateInterpreter {
     case ("*", .list(let elements), .int(let count)), ("*", .int(let count), .list(let elements)):
       let (total, overflows) = (16 * elements.count).multipliedReportingOverflow(by: max(0, count))
       try take(bytes: overflows ? .max : total)
-      return .list((0..<(elements.isEmpty ? 0 : max(0, count))).flatMap { _ in elements })
+      return .list((0..<(elements.isEmpty ? 0 : max(0, count))).flatMap { _ in Array(elements) })
     case ("%", .string(let format), _): return .string(try formatted(format, right.asTuple))
     default: break
     }
@@ -121,7 +121,10 @@ extension TemplateInterpreter {
     case "+": return .double(first + second)
     case "-": return .double(first - second)
     case "*": return .double(first * second)
-    case "**": return .double(pow(first, second))
+    case "**":
+      let result = pow(first, second)
+      guard result.isFinite || !first.isFinite || !second.isFinite else { throw failure("'**' gives too much") }
+      return .double(result)
     case "/", "//", "%":
       guard second != 0 else { throw failure("division by zero") }
       if symbol == "/" { return .double(first / second) }
@@ -160,8 +163,8 @@ extension TemplateInterpreter {
 
   func compare(_ symbol: String, _ left: TemplateValue, _ right: TemplateValue) throws -> Bool {
     switch symbol {
-    case "==": return left.isEqual(to: right)
-    case "!=": return !left.isEqual(to: right)
+    case "==": return try equal(left, right)
+    case "!=": return try !equal(left, right)
     case "in": return try contains(right, left)
     case "not in": return try !contains(right, left)
     default:
@@ -175,11 +178,41 @@ extension TemplateInterpreter {
     }
   }
 
+  /// Python's `==`, counted: lists that hold each other twice have more elements than memory.
+  func equal(_ left: TemplateValue, _ right: TemplateValue) throws -> Bool {
+    try step()
+    switch (left, right) {
+    case (.undefined, .undefined): return true
+    case (.string(let first), .string(let second)):
+      guard first.utf8.count == second.utf8.count else { return false }
+      try step(first.utf8.count >> 8)
+      return first.isIdentical(to: second)
+    case (.list(let first), .list(let second)), (.tuple(let first), .tuple(let second)):
+      guard first.count == second.count else { return false }
+      return try zip(first, second).allSatisfy { try equal($0, $1) }
+    case (.dictionary(let first), .dictionary(let second)):
+      guard first.members.count == second.members.count else { return false }
+      return try first.members.allSatisfy { member in
+        try stepForSearch(of: member.key, in: second)
+        return try second[member.key].map { try equal(member.value, $0) } ?? false
+      }
+    case (.namespace(let first), .namespace(let second)): return first === second
+    default: return left.isSameKey(as: right)
+    }
+  }
+
+  /// Counts the work of looking for a key.
+  func stepForSearch(of key: TemplateValue, in dictionary: TemplateDictionary) throws {
+    let keyLength = if case .string(let text) = key { text.utf8.count } else { 0 }
+    try step((dictionary.members.count * (1 + keyLength >> 7)) >> 3)
+  }
+
   /// Below, at or above zero as the first is less than, equal to or greater than the second.
   func ordered(_ left: TemplateValue, _ right: TemplateValue) throws -> Int {
     try step()
     if let first = left.number, let second = right.number { return first < second ? -1 : first > second ? 1 : 0 }
     if case (.string(let first), .string(let second)) = (left, right) {
+      try step(min(first.utf8.count, second.utf8.count) >> 7)
       // The order of UTF-8 is that of scalars.
       if first.isIdentical(to: second) { return 0 }
       return first.utf8.lexicographicallyPrecedes(second.utf8) ? -1 : 1
@@ -197,10 +230,9 @@ extension TemplateInterpreter {
   func contains(_ container: TemplateValue, _ wanted: TemplateValue) throws -> Bool {
     switch container {
     case .list(let elements), .tuple(let elements):
-      try step(elements.count)
-      return elements.contains { $0.isEqual(to: wanted) }
+      return try elements.contains { try equal($0, wanted) }
     case .dictionary(let dictionary):
-      try step(dictionary.members.count)
+      try stepForSearch(of: wanted, in: dictionary)
       return dictionary[wanted] != nil
     case .string(let text):
       guard case .string(let part) = wanted else { throw failure("'in' a text needs a text, found \(wanted.typeName)") }
@@ -237,7 +269,7 @@ extension TemplateInterpreter {
 extension TemplateValue {
   /// The values of a format: a tuple's elements, or the value alone.
   var asTuple: [TemplateValue] {
-    if case .tuple(let elements) = self { return elements }
+    if case .tuple(let list) = self { return Array(list) }
     return [self]
   }
 }

@@ -80,11 +80,12 @@ extension TemplateInterpreter {
       guard !parts.isEmpty else { return open + close }
       let total = parts.reduce(0) { $0 + $1.utf8.count }
       try take(bytes: total)
+      try take(bytes: style.itemSeparator.utf8.count * parts.count)
       guard let indent = style.indent else { return open + parts.joined(separator: style.itemSeparator) + close }
       try take(bytes: (level + 1) * indent.utf8.count * parts.count)
       let inner = "\n" + String(repeating: indent, count: level + 1)
-      let separator = style.itemSeparator + inner
-      return open + inner + parts.joined(separator: separator) + "\n" + String(repeating: indent, count: level) + close
+      let body: String = parts.joined(separator: style.itemSeparator + inner)
+      return open + inner + body + "\n" + String(repeating: indent, count: level) + close
     }
     switch value {
     case .none: return "null"
@@ -154,10 +155,12 @@ extension TemplateInterpreter {
         continue
       }
       guard let value = remaining.popFirst() else { throw failure("a format needs more values than it is given") }
-      var text = ""
-      let numbers = options.drop { "-+ 0".contains($0) }.split(separator: ".", omittingEmptySubsequences: false)
+      let flags = options.prefix { "-+ 0".contains($0) }
+      let numbers = options.dropFirst(flags.count).split(separator: ".", omittingEmptySubsequences: false)
       let width = numbers.first.flatMap { Int($0) } ?? 0
       guard width <= 1000, options.count < 12 else { throw failure("a format is wider than 1000") }
+      let precision = numbers.count > 1 ? Int(numbers[1]) ?? 0 : nil
+      var (sign, text) = ("", "")
       switch kind {
       case "s": text = try self.text(of: value)
       case "r": try appendRepresentation(of: value, to: &text)
@@ -168,13 +171,28 @@ extension TemplateInterpreter {
         guard let number = value.integer else { throw failure("'%x' needs an integer") }
         text = String(number, radix: 16)
       case "f":
-        guard let number = value.number else { throw failure("'%f' needs a number") }
-        text = Self.fixed(number, min(30, numbers.count > 1 ? Int(numbers[1]) ?? 0 : 6))
+        guard let number = value.number, precision ?? 0 <= 30 else {
+          throw failure("'%f' needs a number and at most 30 digits after the point")
+        }
+        text = Self.fixed(number, precision ?? 6)
       default: throw failure("the format '%\(kind)' is not built")
       }
-      let padding = String(
-        repeating: options.hasPrefix("0") ? "0" : " ", count: max(0, width - text.unicodeScalars.count))
-      result += options.hasPrefix("-") ? text + padding : padding + text
+      if kind == "s" || kind == "r" {
+        if let precision { text = String(String.UnicodeScalarView(text.unicodeScalars.prefix(precision))) }
+      } else {
+        guard precision == nil || kind == "f" else { throw failure("'%\(kind)' with a precision is not built") }
+        sign = text.hasPrefix("-") ? "-" : flags.contains("+") ? "+" : flags.contains(" ") ? " " : ""
+        if text.hasPrefix("-") { text.removeFirst() }
+      }
+      let count = max(0, width - sign.utf8.count - text.unicodeScalars.count)
+      let padding = String(repeating: " ", count: count)
+      if flags.contains("-") {
+        result += sign + text + padding
+      } else if flags.contains("0"), kind != "s", kind != "r" {
+        result += sign + String(repeating: "0", count: count) + text
+      } else {
+        result += padding + sign + text
+      }
       try take(bytes: text.utf8.count + padding.utf8.count)
     }
     return result + rest

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
 /// Names and their values; an inner scope sees what the outer ones hold. Used by the one thread that renders: hence
 /// `@unchecked Sendable`.
 final class TemplateScope: @unchecked Sendable {
@@ -10,6 +18,8 @@ final class TemplateScope: @unchecked Sendable {
     get { values[name] ?? parent?[name] }
     set { values[name] = newValue }
   }
+
+  func removeAll() { values.removeAll() }
 }
 
 /// Walks a template's nodes. Everything that a template can do costs steps or bytes, and both are bounded.
@@ -20,6 +30,11 @@ public final class TemplateInterpreter {
     /// Of all texts and lists that are made.
     static let byteCount = 40 << 20
     static let depth = 100
+    /// Of values in each other: to show or free one calls as deep.
+    static let valueDepth = 100
+    /// Of the processor's time, should steps cost more than they ought to.
+    static let nanoseconds: UInt64 = 700_000_000
+    static let stepsBetweenClocks = 256
   }
 
   private enum Flow {
@@ -32,12 +47,32 @@ public final class TemplateInterpreter {
   /// The line of the expression that is evaluated, for errors.
   private var line: Int?
   private var output = ""
+  private let startTime = processorTime()
+  private var stepsToClock = Limit.stepsBetweenClocks
+  /// What can hold itself, directly or not: macros hold the scope that holds them.
+  private var scopes: [TemplateScope] = []
+  private var namespaces: [TemplateNamespace] = []
 
   /// The rendered text.
   static func render(_ nodes: [TemplateNode], scope: TemplateScope) throws -> String {
     let interpreter = TemplateInterpreter()
+    defer { interpreter.release() }
     _ = try interpreter.run(nodes, scope)
     return interpreter.output
+  }
+
+  /// Empties what would else hold itself, or be freed in calls as deep as it is nested.
+  private func release() {
+    for scope in scopes { scope.removeAll() }
+    for namespace in namespaces { namespace.members = TemplateDictionary() }
+  }
+
+  /// A new namespace.
+  func makeNamespace(_ members: TemplateDictionary) throws -> TemplateValue {
+    try take(bytes: 128)
+    let namespace = TemplateNamespace(members)
+    namespaces.append(namespace)
+    return .namespace(namespace)
   }
 
   // MARK: Bounds and errors
@@ -49,6 +84,19 @@ public final class TemplateInterpreter {
     stepCount += count
     guard stepCount <= Limit.steps else {
       throw TemplateError(.exceededLimit, line: line, "needs more than \(Limit.steps) steps")
+    }
+    stepsToClock -= 1
+    guard stepsToClock <= 0 else { return }
+    stepsToClock = Limit.stepsBetweenClocks
+    guard processorTime() &- startTime <= Limit.nanoseconds else {
+      throw TemplateError(.exceededLimit, line: line, "needs more than \(Limit.nanoseconds / 1_000_000) ms")
+    }
+  }
+
+  /// Checks what is kept under a name.
+  private func checkDepth(of value: TemplateValue) throws {
+    guard value.depth <= Limit.valueDepth else {
+      throw TemplateError(.exceededLimit, line: line, "more than \(Limit.valueDepth) values in each other")
     }
   }
 
@@ -111,7 +159,9 @@ public final class TemplateInterpreter {
       var value = TemplateValue.string(try captured { _ = try run(body, TemplateScope(parent: scope)) })
       for (name, call) in filters { value = try applyFilter(name, to: value, try arguments(call, scope)) }
       try assign(value, to: target, scope)
-    case .macro(let macro): scope[macro.name] = function(macro, scope)
+    case .macro(let macro):
+      scopes.append(scope)
+      scope[macro.name] = function(macro, scope)
     case .callBlock(let expression, let macro):
       let caller = function(macro, scope)
       try write(try text(of: try evaluateCall(expression, scope, caller: caller)))
@@ -121,7 +171,7 @@ public final class TemplateInterpreter {
       try write(try text(of: value))
     case .with(let values, let body):
       let inner = TemplateScope(parent: scope)
-      for (name, value) in values { inner[name] = try evaluate(value, scope) }
+      for (name, value) in values { try assign(try evaluate(value, scope), to: .name(name), inner) }
       return try run(body, inner)
     case .breakLoop: return .broken
     case .continueLoop: return .continued
@@ -169,6 +219,7 @@ public final class TemplateInterpreter {
   }
 
   private func assign(_ value: TemplateValue, to target: TemplateTarget, _ scope: TemplateScope) throws {
+    try checkDepth(of: value)
     switch target {
     case .name(let name): scope[name] = value
     case .member(let name, let member):
@@ -203,6 +254,7 @@ public final class TemplateInterpreter {
     }
     for (index, parameter) in macro.parameters.enumerated() {
       if let value = arguments.value(index, parameter.name) {
+        try checkDepth(of: value)
         inner[parameter.name] = value
       } else if let absent = parameter.absent {
         inner[parameter.name] = try evaluate(absent, inner)
@@ -242,7 +294,7 @@ public final class TemplateInterpreter {
       for (key, value) in members {
         let key = try evaluate(key, scope)
         guard key.isKey else { throw failure("a key of a dictionary must be a text or number, found \(key.typeName)") }
-        try step(dictionary.members.count >> 3)
+        try stepForSearch(of: key, in: dictionary)
         dictionary[key] = try evaluate(value, scope)
       }
       return .dictionary(dictionary)
@@ -320,4 +372,11 @@ public final class TemplateInterpreter {
     if case .undefined(let reason) = value { return "an undefined value (\(reason))" }
     return "a value of type \(value.typeName)"
   }
+}
+
+/// The time that this thread has had a processor for, in nanoseconds.
+private func processorTime() -> UInt64 {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

@@ -252,10 +252,10 @@ struct TemplateLexer {
     let digits = text(start..<offset).filter { $0 != "_" }
     if !isDouble, let value = Int(digits) {
       append(.int(value))
-    } else if let value = Double(digits) {
+    } else if isDouble, let value = Double(digits), value.isFinite {
       append(.double(value))
     } else {
-      throw failure("'\(digits)' is no number")
+      throw failure("'\(digits.prefix(30))' is no number of 64 bits")
     }
   }
 

@@ -21,7 +21,9 @@ extension TemplateParser {
   mutating func expression(withCondition: Bool = true) throws(TemplateError) -> TemplateExpression {
     try nested { (parser) throws(TemplateError) in
       var result = try parser.disjunction()
+      var length = 0
       while withCondition, parser.takeName("if") {
+        try parser.lengthen(&length)
         let condition = try parser.disjunction()
         let otherwise = parser.takeName("else") ? try parser.expression() : nil
         result = .conditional(condition: condition, then: result, otherwise: otherwise)
@@ -32,13 +34,21 @@ extension TemplateParser {
 
   private mutating func disjunction() throws(TemplateError) -> TemplateExpression {
     var left = try conjunction()
-    while takeName("or") { left = .binary("or", left, try conjunction()) }
+    var length = 0
+    while takeName("or") {
+      try lengthen(&length)
+      left = .binary("or", left, try conjunction())
+    }
     return left
   }
 
   private mutating func conjunction() throws(TemplateError) -> TemplateExpression {
     var left = try negation()
-    while takeName("and") { left = .binary("and", left, try negation()) }
+    var length = 0
+    while takeName("and") {
+      try lengthen(&length)
+      left = .binary("and", left, try negation())
+    }
     return left
   }
 
@@ -82,12 +92,16 @@ extension TemplateParser {
     var length = 0
     while case .symbol(let symbol) = token.kind, symbols.contains(symbol) {
       index += 1
-      length += 1
-      // The tree leans to the left, as deep as the chain is long.
-      guard length <= 200 else { throw failure("more than 200 operators of one kind in a row") }
+      try lengthen(&length)
       left = .binary(symbol, left, try operand(&self))
     }
     return left
+  }
+
+  /// Counts an operator of a chain, whose tree leans to the left, as deep as the chain is long.
+  private func lengthen(_ length: inout Int) throws(TemplateError) {
+    length += 1
+    guard length <= 200 else { throw failure("more than 200 operators of one kind in a row") }
   }
 
   private mutating func sum() throws(TemplateError) -> TemplateExpression {

@@ -29,8 +29,8 @@ extension TemplateInterpreter {
       let divisor = try integer(try argument())
       guard divisor != 0 else { throw failure("division by zero") }
       return try integer(value).isMultiple(of: divisor)
-    case ("equalto", _), ("eq", _): return value.isEqual(to: try argument())
-    case ("ne", _): return !value.isEqual(to: try argument())
+    case ("equalto", _), ("eq", _): return try equal(value, try argument())
+    case ("ne", _): return try !equal(value, try argument())
     case ("lt", _), ("lessthan", _): return try ordered(value, try argument()) < 0
     case ("le", _): return try ordered(value, try argument()) <= 0
     case ("gt", _), ("greaterthan", _): return try ordered(value, try argument()) > 0
@@ -38,7 +38,7 @@ extension TemplateInterpreter {
     case ("in", _): return try contains(try argument(), value)
     case ("sameas", _):
       let other = try argument()
-      return value.typeName == other.typeName && value.isEqual(to: other)
+      return try value.typeName == other.typeName && equal(value, other)
     case ("lower", .string(let text)): return text.isIdentical(to: text.lowercased())
     case ("upper", .string(let text)): return text.isIdentical(to: text.uppercased())
     default: throw failure("there is no test '\(name)' for \(describe(value))")

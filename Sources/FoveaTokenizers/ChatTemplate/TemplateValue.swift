@@ -9,8 +9,8 @@ public indirect enum TemplateValue: Sendable {
   case int(Int)
   case double(Double)
   case string(String)
-  case list([TemplateValue])
-  case tuple([TemplateValue])
+  case list(TemplateList)
+  case tuple(TemplateList)
   case dictionary(TemplateDictionary)
   /// A function of the template or of the environment, or a method with its object.
   case function(TemplateFunction)
@@ -18,10 +18,35 @@ public indirect enum TemplateValue: Sendable {
   case namespace(TemplateNamespace)
 }
 
+/// The elements of a list or tuple.
+public struct TemplateList: Sendable, RandomAccessCollection, ExpressibleByArrayLiteral {
+  fileprivate let elements: [TemplateValue]
+  /// One more than the depth of the deepest element.
+  let depth: Int
+
+  /// A list of `elements`.
+  public init(_ elements: [TemplateValue]) {
+    self.elements = elements
+    depth = 1 + elements.reduce(0) { Swift.max($0, $1.depth) }
+  }
+
+  /// A list of the elements of a literal.
+  public init(arrayLiteral elements: TemplateValue...) { self.init(elements) }
+
+  /// Always 0.
+  public var startIndex: Int { 0 }
+  /// The number of elements.
+  public var endIndex: Int { elements.count }
+  /// The element at `index`.
+  public subscript(index: Int) -> TemplateValue { elements[index] }
+}
+
 /// Keys and values in the order in which they were added.
 public struct TemplateDictionary: Sendable {
   /// The members in order; keys are texts or numbers.
   public private(set) var members: [(key: TemplateValue, value: TemplateValue)] = []
+  /// One more than the depth of the deepest value that was ever in it.
+  private(set) var depth = 1
 
   /// An empty dictionary.
   public init() {}
@@ -32,7 +57,10 @@ public struct TemplateDictionary: Sendable {
   }
 
   /// Adds a member whose key is not there yet.
-  mutating func append(_ key: String, _ value: TemplateValue) { members.append((.string(key), value)) }
+  mutating func append(_ key: String, _ value: TemplateValue) {
+    members.append((.string(key), value))
+    depth = max(depth, 1 + value.depth)
+  }
 
   /// The value of a text; nil removes nothing and adds nothing.
   public subscript(_ key: String) -> TemplateValue? {
@@ -42,10 +70,11 @@ public struct TemplateDictionary: Sendable {
 
   /// The value of a key; nil removes nothing and adds nothing.
   public subscript(_ key: TemplateValue) -> TemplateValue? {
-    get { members.first { $0.key.isEqual(to: key) }?.value }
+    get { members.first { $0.key.isSameKey(as: key) }?.value }
     set {
       guard let newValue else { return }
-      if let index = members.firstIndex(where: { $0.key.isEqual(to: key) }) {
+      depth = max(depth, 1 + newValue.depth)
+      if let index = members.firstIndex(where: { $0.key.isSameKey(as: key) }) {
         members[index].value = newValue
       } else {
         members.append((key, newValue))
@@ -69,6 +98,8 @@ public final class TemplateNamespace: @unchecked Sendable {
 /// Something that a template may call.
 public struct TemplateFunction: Sendable {
   let name: String
+  /// One more than the depth of the object of a method.
+  var depth = 1
   let body: @Sendable (TemplateArguments, TemplateInterpreter) throws -> TemplateValue
 }
 
@@ -84,6 +115,23 @@ struct TemplateArguments: Sendable {
 }
 
 extension TemplateValue {
+  /// A list of `elements`.
+  package static func list(_ elements: [TemplateValue]) -> TemplateValue { .list(TemplateList(elements)) }
+
+  /// A tuple of `elements`.
+  static func tuple(_ elements: [TemplateValue]) -> TemplateValue { .tuple(TemplateList(elements)) }
+
+  /// How deeply values lie in each other: 0 for those that hold none. A namespace counts as one that holds none, since
+  /// the interpreter holds it by itself.
+  var depth: Int {
+    switch self {
+    case .list(let elements), .tuple(let elements): elements.depth
+    case .dictionary(let dictionary): dictionary.depth
+    case .function(let function): function.depth
+    default: 0
+    }
+  }
+
   /// Python's `bool()`.
   var isTrue: Bool {
     switch self {
@@ -137,7 +185,7 @@ extension TemplateValue {
   /// The elements of a list or tuple.
   package var elements: [TemplateValue]? {
     switch self {
-    case .list(let elements), .tuple(let elements): elements
+    case .list(let list), .tuple(let list): list.elements
     default: nil
     }
   }
@@ -150,17 +198,11 @@ extension TemplateValue {
     }
   }
 
-  /// Python's `==`.
-  func isEqual(to other: TemplateValue) -> Bool {
+  /// Python's `==` of keys, which hold no other values.
+  func isSameKey(as other: TemplateValue) -> Bool {
     switch (self, other) {
-    case (.undefined, .undefined), (.none, .none): return true
+    case (.none, .none): return true
     case (.string(let left), .string(let right)): return left.isIdentical(to: right)
-    case (.list(let left), .list(let right)), (.tuple(let left), .tuple(let right)):
-      return left.count == right.count && zip(left, right).allSatisfy { $0.isEqual(to: $1) }
-    case (.dictionary(let left), .dictionary(let right)):
-      return left.members.count == right.members.count
-        && left.members.allSatisfy { member in right[member.key].map { member.value.isEqual(to: $0) } ?? false }
-    case (.namespace(let left), .namespace(let right)): return left === right
     case (.int(let left), .int(let right)): return left == right
     default:
       guard let left = number, let right = other.number else { return false }

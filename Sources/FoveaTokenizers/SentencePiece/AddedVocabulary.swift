@@ -30,11 +30,13 @@ struct AddedVocabulary {
       in: roles.beginningOfText, default: configuration.isGemma ? "<bos>" : "<s>", "bos_token", configuration.file)
     endOfTextToken = try token(
       in: roles.endOfText, default: configuration.isGemma ? "<eos>" : "</s>", "eos_token", configuration.file)
-    if case .unspecified = roles.beginningOfText, beginningOfTextToken == nil {
-      beginningOfTextToken = model.token(model.beginningOfTextPiece, kind: .control)
+    // Without a class the model's own are meant: Gemma's vocabulary holds <s> as a piece of HTML.
+    let hasClass = configuration.settings.tokenizerClass != nil
+    if case .unspecified = roles.beginningOfText, beginningOfTextToken == nil || !hasClass {
+      beginningOfTextToken = model.token(model.beginningOfTextPiece, kind: .control) ?? beginningOfTextToken
     }
-    if case .unspecified = roles.endOfText, endOfTextToken == nil {
-      endOfTextToken = model.token(model.endOfTextPiece, kind: .control)
+    if case .unspecified = roles.endOfText, endOfTextToken == nil || !hasClass {
+      endOfTextToken = model.token(model.endOfTextPiece, kind: .control) ?? endOfTextToken
     }
     if case .token(let text) = roles.unknown { unknownSpelling = text }
 
