@@ -69,7 +69,12 @@ let package = Package(
         "FoveaCore", "FoveaAttention", "FoveaSafetensors", "FoveaTokenizers", "FoveaModels", "FoveaGeneration",
         "FoveaEmbeddings", "FoveaEvaluation",
       ]),
-    library("FoveaC", ["FoveaCore", "FoveaAttention", "CFovea"]),
+    library(
+      "FoveaC",
+      [
+        "Fovea", "FoveaCore", "FoveaAttention", "FoveaTokenizers", "FoveaModels", "FoveaGeneration", "FoveaEmbeddings",
+        "CFovea",
+      ]),
     library("FoveaTestSupport", ["FoveaCore", "FoveaSafetensors"]),
 
     // MARK: Command line
