@@ -90,7 +90,11 @@ let package = Package(
     tests(
       "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
-    tests("FoveaCTests", ["FoveaC", "CFovea", "FoveaAttention"]),
+    tests(
+      "FoveaCTests",
+      [
+        "FoveaC", "CFovea", "FoveaAttention", "FoveaModels", "FoveaTokenizers", "FoveaGeneration", "FoveaEmbeddings",
+      ]),
     tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),
   ],
   cLanguageStandard: .c17,
