@@ -35,7 +35,7 @@ import Testing
   }
 
   /// Evaluates into a tensor of these sizes, in `buffer` of a sentinel.
-  private func evaluate(
+  private func evaluateInto(
     _ session: OpaquePointer, _ selection: Int, shape: [Int64], strides: [Int64]?, type: (Int, UInt8) = (kDLFloat, 32),
     _ buffer: inout [Float]
   ) -> fovea_status {
@@ -57,25 +57,27 @@ import Testing
   func tensor() throws {
     try withModel { model in
       try withSession(model) { session in
-        let expected = try FoveaCTests.evaluate(session, Array(tokens[..<3]), FOVEA_LOGITS_ALL, rows: 3)
+        let expected = try evaluate(session, Array(tokens[..<3]), FOVEA_LOGITS_ALL, rows: 3)
         try check(fovea_session_reset(session))
         // Transposed, in every other place.
         var buffer = [Float](repeating: -1, count: 3 * 8192 * 2)
-        try check(evaluate(session, FOVEA_LOGITS_ALL, shape: [3, 8192], strides: [2, 6], &buffer))
-        let isRight = (0..<3).allSatisfy { row in
-          (0..<8192).allSatisfy {
-            buffer[row * 2 + $0 * 6] == expected[row * 8192 + $0] && buffer[row * 2 + $0 * 6 + 1] == -1
+        try check(evaluateInto(session, FOVEA_LOGITS_ALL, shape: [3, 8192], strides: [2, 6], &buffer))
+        var isRight = true
+        for row in 0..<3 {
+          for index in 0..<8192 {
+            let place = row * 2 + index * 6
+            isRight = isRight && buffer[place] == expected[row * 8192 + index] && buffer[place + 1] == -1
           }
         }
         #expect(isRight)
         try check(fovea_session_reset(session))
-        try check(evaluate(session, FOVEA_LOGITS_LAST, shape: [8192], strides: nil, &buffer))
+        try check(evaluateInto(session, FOVEA_LOGITS_LAST, shape: [8192], strides: nil, &buffer))
         #expect(Array(buffer.prefix(8192)) == Array(expected.suffix(8192)))
         for (shape, type) in [
           ([2, 8192], (kDLFloat, 32)), ([3, 8191], (kDLFloat, 32)), ([8192], (kDLFloat, 32)),
           ([3, 8192], (kDLFloat, 16)), ([3, 8192], (kDLInt, 32)),
         ] as [([Int64], (Int, UInt8))] {
-          #expect(evaluate(session, FOVEA_LOGITS_ALL, shape: shape, strides: nil, type: type, &buffer) != Status.ok)
+          #expect(evaluateInto(session, FOVEA_LOGITS_ALL, shape: shape, strides: nil, type: type, &buffer) != Status.ok)
         }
         #expect(fovea_session_evaluate_tensor(session, tokens, 3, 1, nil) == Status.invalidArgument)
         var length = 0
@@ -89,7 +91,7 @@ import Testing
   func badArguments() throws {
     try withModel { model in
       try withSession(model) { session in
-        _ = try FoveaCTests.evaluate(session, [1, 411], FOVEA_LOGITS_NONE, rows: 0)
+        _ = try evaluate(session, [1, 411], FOVEA_LOGITS_NONE, rows: 0)
         var logits = [Float](repeating: -7, count: 8192)
         var count = 0
         func call(_ tokens: [Int32]?, _ tokenCount: Int, _ selection: Int, capacity: Int = 8192) -> fovea_status {
@@ -127,11 +129,11 @@ import Testing
   @Test("sessions of one model give the same bits on several threads at once")
   func threads() throws {
     try withModel { model in
-      let expected = try withSession(model) { try FoveaCTests.evaluate($0, tokens, FOVEA_LOGITS_ALL, rows: 10) }
+      let expected = try withSession(model) { try evaluate($0, tokens, FOVEA_LOGITS_ALL, rows: 10) }
       let differing = Atomic<Int>(0)
       nonisolated(unsafe) let shared = model
       DispatchQueue.concurrentPerform(iterations: 8) { _ in
-        let logits = try? withSession(shared) { try FoveaCTests.evaluate($0, tokens, FOVEA_LOGITS_ALL, rows: 10) }
+        let logits = try? withSession(shared) { try evaluate($0, tokens, FOVEA_LOGITS_ALL, rows: 10) }
         if logits != expected { differing.add(1, ordering: .relaxed) }
       }
       #expect(differing.load(ordering: .relaxed) == 0)
@@ -142,7 +144,8 @@ import Testing
   func busy() throws {
     try withModel { model in
       try withSession(model) { session in
-        let (succeeded, other) = (Atomic<Int>(0), Atomic<Int>(0))
+        let succeeded = Atomic<Int>(0)
+        let other = Atomic<Int>(0)
         nonisolated(unsafe) let shared = session
         DispatchQueue.concurrentPerform(iterations: 32) { _ in
           switch fovea_session_evaluate(shared, [5], 1, fovea_logits(FOVEA_LOGITS_NONE), nil, 0, nil) {
