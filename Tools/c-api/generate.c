@@ -1,6 +1,4 @@
 // Generates text: generate FOLDER PROMPT [MAX_TOKENS]. The text comes as it is made; then the session goes on by hand.
-#include <string.h>
-
 #include "example.h"
 
 static int32_t show(const fovea_piece *piece, void *user_data) {

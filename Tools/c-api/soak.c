@@ -1,5 +1,4 @@
 // Loads and frees everything many times and watches the memory: soak FOLDER [LOAD_COUNT]. Ends with 1 if it grows.
-#include <string.h>
 #include <unistd.h>
 
 #include "example.h"
