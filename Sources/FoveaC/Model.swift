@@ -88,7 +88,7 @@ public func fovea_model_get_properties(
       properties.parameter_count = Int64(model.parameterCount)
       properties.weight_byte_count = Int64(model.weightByteCount)
       properties.cache_byte_count_per_token = Int64(model.cacheByteCountPerPosition)
-      properties.beginning_of_text_token = Int32(configuration.beginningOfTextToken ?? -1)
+      properties.beginning_of_text_token = Int32(clamping: configuration.beginningOfTextToken ?? -1)
       properties.thread_count = Int32(model.stream.threadCount)
       properties.has_tokenizer = object.tokenizer == nil ? 0 : 1
       properties.has_chat_template = if case .success = object.chatTemplate { 1 } else { 0 }
@@ -108,7 +108,7 @@ public func fovea_model_end_of_text_tokens(
   runCall {
     let object: ModelObject = try HandleTable.object(model)
     let result = try ResultBuffer(tokens, capacity: capacity, count: tokenCount, name: "tokens")
-    try result.write(object.model.configuration.endOfTextTokens.map { Int32($0) })
+    try result.write(object.model.configuration.endOfTextTokens.map { Int32(clamping: $0) })
   }
 }
 
