@@ -69,7 +69,12 @@ let package = Package(
         "FoveaCore", "FoveaAttention", "FoveaSafetensors", "FoveaTokenizers", "FoveaModels", "FoveaGeneration",
         "FoveaEmbeddings", "FoveaEvaluation",
       ]),
-    library("FoveaC", ["FoveaCore", "FoveaAttention", "CFovea"]),
+    library(
+      "FoveaC",
+      [
+        "Fovea", "FoveaCore", "FoveaAttention", "FoveaTokenizers", "FoveaModels", "FoveaGeneration", "FoveaEmbeddings",
+        "CFovea",
+      ]),
     library("FoveaTestSupport", ["FoveaCore", "FoveaSafetensors"]),
 
     // MARK: Command line
@@ -85,7 +90,11 @@ let package = Package(
     tests(
       "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
-    tests("FoveaCTests", ["FoveaC", "CFovea", "FoveaAttention"]),
+    tests(
+      "FoveaCTests",
+      [
+        "FoveaC", "CFovea", "FoveaAttention", "FoveaModels", "FoveaTokenizers", "FoveaGeneration", "FoveaEmbeddings",
+      ]),
     tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),
   ],
   cLanguageStandard: .c17,

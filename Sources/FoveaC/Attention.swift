@@ -1,35 +1,24 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import CFovea
 internal import FoveaAttention
 internal import FoveaCore
 internal import Synchronization
 
-/// `fovea_attention` of fovea.h.
-@c(fovea_attention)
-public func exportedAttention(
+/// See fovea.h.
+@c @implementation
+public func fovea_attention(
   _ queries: UnsafePointer<DLTensor>?, _ keys: UnsafePointer<DLTensor>?, _ values: UnsafePointer<DLTensor>?,
   _ scale: Float, _ options: UnsafePointer<fovea_attention_options>?, _ output: UnsafeMutablePointer<DLTensor>?,
   _ logSumExp: UnsafeMutablePointer<DLTensor>?
 ) -> fovea_status {
-  do {
+  runCall {
     let settings = try AttentionSettings(options)
     try scaledDotProductAttention(
       queries: try Tensor(queries, name: "queries"), keys: try Tensor(keys, name: "keys"),
       values: try Tensor(values, name: "values"), scale: scale, mask: settings.mask, sinks: settings.sinks,
       options: settings.options, into: try Tensor(output, name: "output"),
       logSumExp: try logSumExp.map { try Tensor($0, name: "log_sum_exp") }, on: try settings.stream())
-    return fovea_status(FOVEA_OK)
-  } catch let fault as CallFault {
-    fovea_set_last_error(fault.message)
-    return fault.status
-  } catch let error as AttentionError {
-    fovea_set_last_error(error.description)
-    return fovea_status(FOVEA_INVALID_ARGUMENT)
-  } catch let error as InstructionSetError {
-    fovea_set_last_error(error.description)
-    return fovea_status(FOVEA_UNSUPPORTED)
-  } catch {
-    fovea_set_last_error("\(error)")
-    return fovea_status(FOVEA_INTERNAL_ERROR)
   }
 }
 
@@ -42,11 +31,7 @@ private struct AttentionSettings {
 
   init(_ pointer: UnsafePointer<fovea_attention_options>?) throws(CallFault) {
     guard let pointer else { return }
-    // Read before the rest: a caller of another version has a struct of another size.
-    let size = UnsafeRawPointer(pointer).load(as: Int.self)
-    guard size == MemoryLayout<fovea_attention_options>.size else {
-      throw .invalid("struct_size is \(size), expected \(MemoryLayout<fovea_attention_options>.size)")
-    }
+    try checkSize(pointer, name: "the attention options")
     let given = pointer.pointee
     switch Int(given.mask_kind) {
     case Int(FOVEA_MASK_NONE): break

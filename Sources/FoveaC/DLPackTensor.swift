@@ -1,20 +1,6 @@
 internal import CFovea
 internal import FoveaCore
 
-/// Why a call of the C API fails.
-struct CallFault: Error {
-  let status: fovea_status
-  let message: String
-
-  static func invalid(_ message: String) -> CallFault {
-    CallFault(status: fovea_status(FOVEA_INVALID_ARGUMENT), message: message)
-  }
-
-  static func unsupported(_ message: String) -> CallFault {
-    CallFault(status: fovea_status(FOVEA_UNSUPPORTED), message: message)
-  }
-}
-
 extension Tensor {
   /// A view of a DLPack tensor's memory, which must stay valid during the call; `name` is for errors.
   ///

@@ -7,7 +7,7 @@ struct EmbeddingPipeline {
   private let pooling: [PoolingMode]
   private let modules: [EmbeddingModule]
   /// The number of values kept of a vector.
-  private let dimensions: Int
+  let dimensions: Int
   /// Whether vectors get length 1 at the end.
   private let normalizes: Bool
 

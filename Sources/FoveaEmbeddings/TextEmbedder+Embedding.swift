@@ -66,6 +66,11 @@ extension TextEmbedder {
     }
   }
 
+  /// The number of values of the vectors that `options` give.
+  package func vectorLength(_ options: EmbeddingOptions) throws -> Int {
+    try EmbeddingPipeline(self, options).dimensions
+  }
+
   private func embedParts<Text>(
     _ texts: [Text], options: EmbeddingOptions, progress: ((EmbeddingProgress) throws -> Void)?,
     encode: (ArraySlice<Text>, _ first: Int) throws -> [EncodedText]

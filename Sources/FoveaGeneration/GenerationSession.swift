@@ -1,10 +1,11 @@
 internal import FoveaCore
-internal import FoveaTokenizers
+package import FoveaTokenizers
 
 /// One text on its way: the prompt's evaluation, then a token at a time.
 ///
-/// `@unchecked Sendable`: every method runs as an operation of the evaluator's stream, whose lock admits one at a time.
-final class GenerationSession: @unchecked Sendable {
+/// `@unchecked Sendable`: every method runs as an operation of the evaluator's stream, whose lock admits one at a time, or
+/// on the one thread that owns the session.
+package final class GenerationSession: @unchecked Sendable {
   private let evaluator: any TokenEvaluator
   private let evaluation: any TokenEvaluation
   private let options: GenerationOptions
@@ -29,7 +30,7 @@ final class GenerationSession: @unchecked Sendable {
   ///
   /// - Parameter reusing: what an earlier text left; of it the part that the prompt begins with is not evaluated again.
   /// - Throws: ``GenerationError`` and the tokenizer's errors.
-  init(
+  package init(
     _ prompt: Prompt, options: GenerationOptions, evaluator: any TokenEvaluator, tokenizer: (any Tokenizer)?,
     reusing earlier: (any TokenEvaluation)? = nil, isCancelled: @escaping @Sendable () -> Bool,
     emit: @escaping (GenerationEvent) -> Void
@@ -58,7 +59,7 @@ final class GenerationSession: @unchecked Sendable {
   }
 
   /// Works for about `slice`, longer only if a single step takes longer; true once the text is complete.
-  func advance(for slice: Duration) throws -> Bool {
+  package func advance(for slice: Duration) throws -> Bool {
     let end = ContinuousClock.now + slice
     repeat {
       if isCancelled() { return finish(.cancelled) }

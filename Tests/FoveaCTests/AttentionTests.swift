@@ -1,6 +1,5 @@
 import CFovea
 import FoveaAttention
-import FoveaC
 import FoveaCore
 import FoveaTestSupport
 import Testing
@@ -76,7 +75,7 @@ private func options(_ change: (inout fovea_attention_options) -> Void) -> fovea
                   $0.soft_cap = 20
                   $0.thread_count = 2
                 }
-                return exportedAttention(queries, keys, values, 0.25, &settings, output, nil)
+                return fovea_attention(queries, keys, values, 0.25, &settings, output, nil)
               }
             }
           }
@@ -101,7 +100,7 @@ private func options(_ change: (inout fovea_attention_options) -> Void) -> fovea
       withDLTensor(inputs[1]) { keys in
         withDLTensor(inputs[2]) { values in
           withDLTensor(output) { output in
-            withDLTensor(logSumExp) { exportedAttention(queries, keys, values, 1, nil, output, $0) }
+            withDLTensor(logSumExp) { fovea_attention(queries, keys, values, 1, nil, output, $0) }
           }
         }
       }
@@ -120,8 +119,8 @@ private func options(_ change: (inout fovea_attention_options) -> Void) -> fovea
       withDLTensor(inputs[1]) { keys in
         withDLTensor(inputs[2]) { values in
           withDLTensor(output) { output in
-            guard var settings else { return exportedAttention(queries, keys, values, 1, nil, output, nil) }
-            return exportedAttention(queries, keys, values, 1, &settings, output, nil)
+            guard var settings else { return fovea_attention(queries, keys, values, 1, nil, output, nil) }
+            return fovea_attention(queries, keys, values, 1, &settings, output, nil)
           }
         }
       }
@@ -133,7 +132,7 @@ private func options(_ change: (inout fovea_attention_options) -> Void) -> fovea
   func badTensors() {
     let invalid = fovea_status(FOVEA_INVALID_ARGUMENT)
     let unsupported = fovea_status(FOVEA_UNSUPPORTED)
-    #expect(exportedAttention(nil, nil, nil, 1, nil, nil, nil) == invalid)
+    #expect(fovea_attention(nil, nil, nil, 1, nil, nil, nil) == invalid)
     #expect(String(cString: fovea_last_error()) == "queries is null")
     #expect(call(queries: { $0.data = nil }) == (invalid, "queries has no data"))
     #expect(call(queries: { $0.shape = nil }).status == invalid)
@@ -154,7 +153,7 @@ private func options(_ change: (inout fovea_attention_options) -> Void) -> fovea
   @Test("bad options give a status and a text")
   func badOptions() {
     let invalid = fovea_status(FOVEA_INVALID_ARGUMENT)
-    #expect(call(options { $0.struct_size = 8 }).message.hasPrefix("struct_size is 8"))
+    #expect(call(options { $0.struct_size = 8 }).message.contains("struct_size of the attention options is 8"))
     #expect(call(options { $0.mask_kind = 7 }).status == invalid)
     #expect(call(options { $0.mask_kind = fovea_mask_kind(FOVEA_MASK_ARRAY) }).message == "mask is null")
     #expect(call(options { $0.window = -1 }).status == invalid)
