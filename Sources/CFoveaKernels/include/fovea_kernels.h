@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fovea_coded.h"
 #include "fovea_element.h"
 #include "fovea_quantized.h"
 
@@ -128,6 +129,26 @@ typedef struct {
 } fovea_attention_rows;
 typedef bool (*fovea_attention_rows_kernel)(const fovea_attention_rows *work);
 
+// The same for a block of coded keys and values, at any number of query rows, whose `queries`, `keys` and `values` are
+// not used. Key and value dimension are those of the format.
+//
+// A score is the sum over groups of query_scale * (key_scale * (query codes . key codes) + key_bias * query_sum). The
+// dot products and the sums of values are those of integers: p * value_scale enters the latter in 14 bits, the largest of
+// the row, block and group being 16383, and p * value_bias in float32. Keys whose p is 0 are left out. Error: 1/32766 of
+// the largest weight for each code, and float32 rounding.
+typedef struct {
+  fovea_attention_block block;
+  fovea_code_format format;
+  const void *coded;
+  const int8_t *query_codes;  // as fovea_query_codes leaves them, and so on
+  const float *query_scales;
+  const float *query_sums;
+} fovea_coded_attention;
+// Rows that share one pass over a coded block.
+#define FOVEA_CODED_ROW_STEP 4
+// The most dimensions of a group.
+#define FOVEA_CODED_GROUP_LIMIT 64
+
 // Joins the states that later blocks left apart (block_*, in order) to that of the same rows after the blocks before,
 // by the formula of fovea_attention_block: keys may be split among threads without changing a bit.
 typedef struct {
@@ -236,6 +257,10 @@ typedef struct {
   // Null where a table has none.
   fovea_attention_rows_kernel attention_rows[FOVEA_TILE_COUNT];
   void (*attention_merge)(const fovea_attention_merge *work);
+  // Caches in codes.
+  void (*code_position)(const fovea_coded_position *work);
+  void (*query_codes)(const fovea_query_codes *work);
+  void (*coded_attention)(const fovea_coded_attention *work);
   // outputs[i] = inputs[i] * factor, converted; outputs may be the inputs where both are float32.
   void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);
 } fovea_kernels;
