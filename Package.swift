@@ -78,7 +78,7 @@ let package = Package(
 
     // MARK: Tests
     tests("FoveaCoreTests", ["FoveaCore", "CFoveaKernels"]),
-    tests("FoveaAttentionTests", ["FoveaAttention"]),
+    tests("FoveaAttentionTests", ["FoveaAttention", "CFoveaKernels"]),
     tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),

@@ -4,21 +4,14 @@
 
 static double coded_score(const fovea_coded_attention *work, size_t row, size_t key) {
   const fovea_code_format *format = &work->format;
-  const size_t groups = coded_groups(format), padded = coded_dimension(format);
-  const uint8_t *block = work->coded;
-  const uint32_t *scales = (const uint32_t *)(block + key_scale_offset(format));
+  const uint8_t *codes = (const uint8_t *)work->coded + key_code_offset(format);
+  const uint32_t *pairs = work->coded;
+  const float *query = work->queries + row * coded_dimension(format);
   double total = 0;
-  for (size_t group = 0; group < groups; group++) {
-    int32_t dot = 0;
-    for (size_t i = group * format->group_size; i < coded_group_end(format, group); i++) {
-      bool is_high;
-      int32_t code = block[key_byte(format, key, i, &is_high)];
-      if (format->bits == 4) code = is_high ? code >> 4 : code & 15;
-      dot += code * work->query_codes[row * padded + i];
-    }
-    uint32_t pair = scales[key_scale_index(format, key, group)];
-    total += (double)work->query_scales[row * groups + group] *
-             ((double)coded_scale(pair) * dot + (double)coded_bias(pair) * (double)work->query_sums[row * groups + group]);
+  for (size_t i = 0; i < format->dimension; i++) {
+    bool is_high;
+    uint8_t byte = codes[key_byte(format, key, i, &is_high)];
+    total += (double)query[i] * (double)coded_number(format, byte, is_high, pairs[key_scale_index(format, key, i)]);
   }
   return finish_score(&work->block, row, key, total);
 }
@@ -26,9 +19,8 @@ static double coded_score(const fovea_coded_attention *work, size_t row, size_t 
 static void coded_attention(const fovea_coded_attention *work) {
   const fovea_attention_block *block = &work->block;
   const fovea_code_format *format = &work->format;
-  const size_t padded = coded_dimension(format);
-  const uint8_t *values = (const uint8_t *)work->coded + value_code_offset(format);
-  const uint32_t *scales = (const uint32_t *)((const uint8_t *)work->coded + value_scale_offset(format));
+  const uint8_t *codes = (const uint8_t *)work->coded + value_code_offset(format);
+  const uint32_t *pairs = (const uint32_t *)((const uint8_t *)work->coded + value_scale_offset(format));
   double *scores = block->scratch;
   for (size_t row = 0; row < block->row_count; row++) {
     size_t begin = (size_t)block->visible_begin[row], end = (size_t)block->visible_end[row];
@@ -40,12 +32,10 @@ static void coded_attention(const fovea_coded_attention *work) {
       for (size_t key = begin; key < end; key++) {
         if (scores[key] == 0) continue;
         bool is_high;
-        int32_t code = values[value_byte(format, key, i, &is_high)];
-        if (format->bits == 4) code = is_high ? code >> 4 : code & 15;
-        uint32_t pair = scales[value_scale_index(key, i / format->group_size)];
-        total += scores[key] * ((double)coded_scale(pair) * code + (double)coded_bias(pair));
+        uint8_t byte = codes[value_byte(format, key, i, &is_high)];
+        total += scores[key] * (double)coded_number(format, byte, is_high, pairs[value_scale_index(format, key, i)]);
       }
-      float *out = block->outputs + row * padded + i;
+      float *out = block->outputs + row * coded_dimension(format) + i;
       *out = join(*out, old_factor, (float)total, new_factor);
     }
   }

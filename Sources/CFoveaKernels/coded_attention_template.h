@@ -16,69 +16,81 @@ static inline __attribute__((always_inline)) void coded_load(const char *p, I co
   codes[0] = i_and(codes[0], i_set1(0x0F0F0F0F));
 }
 
+// The queries of one row for one group of keys: query * scale in 15 bits, as 8 upper and 7 lower ones, times `factor`;
+// and the sum of query * bias.
+static void coded_round_query(const fovea_coded_attention *work, size_t row, size_t key, float *products, int8_t *upper,
+                              int8_t *lower, float *factor, float *bias_sum) {
+  const size_t padded = coded_dimension(&work->format);
+  const float *query = work->queries + row * padded;
+  const uint32_t *pairs = (const uint32_t *)work->coded + key_scale_index(&work->format, key, 0);
+  V maxima = v_zero(), biases = v_zero();
+  for (size_t i = 0; i < padded; i += LANES) {
+    V q = v_load(query + i);
+    I pair = i_load(pairs + i);
+    V product = v_mul(q, v_from_bits(i_and(pair, i_set1((int32_t)0xFFFF0000))));
+    biases = v_fma(q, v_from_bits(i_shift_left(pair, 16)), biases);
+    maxima = v_max(product, v_max(v_sub(v_zero(), product), maxima));
+    v_store(products + i, product);
+  }
+  *bias_sum = v_sum(biases);
+  const float maximum = v_max_across(maxima);
+  // Scales this small leave the biases; the inverse would overflow.
+  const bool is_plain = maximum > 1e-30f;
+  *factor = is_plain ? maximum / 16255 : 0;
+  const V inverse = v_set1(is_plain ? 16255 / maximum : 0);
+  for (size_t i = 0; i < padded; i += LANES) {
+    I whole = i_round(v_mul(v_load(products + i), inverse));
+    i_store_bytes((uint8_t *)upper + i, i_shift_right_signed(whole, 7));
+    i_store_bytes((uint8_t *)lower + i, i_and(whole, i_set1(127)));
+  }
+}
+
 // Dot products of `rows` rows with CODED_KEY_VECTORS vectors of keys from `key` on, as scores before their scale.
-static inline __attribute__((always_inline)) void coded_scores(const fovea_coded_attention *work, size_t first_row,
-                                                               size_t key, float *scores, const int rows,
+static inline __attribute__((always_inline)) void coded_scores(const fovea_coded_attention *work, size_t key,
+                                                               const int8_t *queries, const float *factors,
+                                                               const float *bias_sums, float *scores, const int rows,
                                                                const bool is_half) {
   const fovea_code_format *format = &work->format;
-  const size_t groups = coded_groups(format), query_words = coded_dimension(format) / 4;
-  const size_t per_word = is_half ? 8 : 4, words = coded_dimension(format) / per_word;
-  const size_t panel = key / CODED_LANES, lane = key % CODED_LANES;
+  const size_t padded = coded_dimension(format), per_word = is_half ? 8 : 4, words = padded / per_word;
   // The vectors side by side are whole panels, or lie in one.
-  const size_t code_stride = LANES == CODED_LANES ? words * CODED_LANES * 4 : LANES * 4;
-  const size_t scale_stride = LANES == CODED_LANES ? groups * CODED_LANES * 4 : LANES * 4;
-  const char *codes = (const char *)work->coded + (panel * words * CODED_LANES + lane) * 4;
-  const char *pairs =
-      (const char *)work->coded + key_scale_offset(format) + (panel * groups * CODED_LANES + lane) * 4;
-  const int32_t *queries = (const int32_t *)work->query_codes + first_row * query_words;
-  const float *query_scales = work->query_scales + first_row * groups;
-  const float *query_sums = work->query_sums + first_row * groups;
-  V totals[FOVEA_CODED_ROW_STEP][CODED_KEY_VECTORS];
+  const size_t stride = LANES == CODED_LANES ? words * CODED_LANES * 4 : LANES * 4;
+  const char *codes = (const char *)work->coded + key_code_offset(format) +
+                      (key / CODED_LANES * words * CODED_LANES + key % CODED_LANES) * 4;
+  I upper[FOVEA_CODED_ROW_STEP][CODED_KEY_VECTORS], lower[FOVEA_CODED_ROW_STEP][CODED_KEY_VECTORS];
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++)
-    for (int v = 0; v < CODED_KEY_VECTORS; v++) totals[r][v] = v_zero();
-  for (size_t group = 0; group < groups; group++) {
-    I dots[FOVEA_CODED_ROW_STEP][CODED_KEY_VECTORS];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++)
-#pragma clang loop unroll(full)
-      for (int v = 0; v < CODED_KEY_VECTORS; v++) dots[r][v] = i_set1(0);
-    const size_t end = coded_group_end(format, group) / per_word;
-    for (size_t word = group * format->group_size / per_word; word < end; word++) {
-      I loaded[CODED_KEY_VECTORS][2];
-#pragma clang loop unroll(full)
-      for (int v = 0; v < CODED_KEY_VECTORS; v++) {
-        const char *p = codes + word * CODED_LANES * 4 + (size_t)v * code_stride;
-        __builtin_prefetch(p + CODED_AHEAD);
-        coded_load(p, loaded[v], is_half);
-      }
-#pragma clang loop unroll(full)
-      for (int part = 0; part < 1 + is_half; part++)
-#pragma clang loop unroll(full)
-        for (int r = 0; r < rows; r++) {
-          I query = i_set1(queries[(size_t)r * query_words + word * (1 + is_half) + (size_t)part]);
-#pragma clang loop unroll(full)
-          for (int v = 0; v < CODED_KEY_VECTORS; v++) dots[r][v] = i_dot(dots[r][v], loaded[v][part], query);
-        }
-    }
+    for (int v = 0; v < CODED_KEY_VECTORS; v++) upper[r][v] = lower[r][v] = i_set1(0);
+  for (size_t word = 0; word < words; word++) {
+    I loaded[CODED_KEY_VECTORS][2];
 #pragma clang loop unroll(full)
     for (int v = 0; v < CODED_KEY_VECTORS; v++) {
-      const char *p = pairs + group * CODED_LANES * 4 + (size_t)v * scale_stride;
+      const char *p = codes + word * CODED_LANES * 4 + (size_t)v * stride;
       __builtin_prefetch(p + CODED_AHEAD);
-      I pair = i_load(p);
-      V scale = v_from_bits(i_and(pair, i_set1((int32_t)0xFFFF0000))), bias = v_from_bits(i_shift_left(pair, 16));
+      coded_load(p, loaded[v], is_half);
+    }
+#pragma clang loop unroll(full)
+    for (int part = 0; part < 1 + is_half; part++)
 #pragma clang loop unroll(full)
       for (int r = 0; r < rows; r++) {
-        const size_t index = (size_t)r * groups + group;
-        V product = v_fma(scale, v_from_integers(dots[r][v]), v_mul(bias, v_set1(query_sums[index])));
-        totals[r][v] = v_fma(product, v_set1(query_scales[index]), totals[r][v]);
+        const int8_t *query = queries + (size_t)r * 2 * padded + word * per_word + (size_t)part * 4;
+        int32_t upper_query, lower_query;
+        memcpy(&upper_query, query, 4);
+        memcpy(&lower_query, query + padded, 4);
+#pragma clang loop unroll(full)
+        for (int v = 0; v < CODED_KEY_VECTORS; v++) {
+          upper[r][v] = i_dot(upper[r][v], loaded[v][part], i_set1(upper_query));
+          lower[r][v] = i_dot(lower[r][v], loaded[v][part], i_set1(lower_query));
+        }
       }
-    }
   }
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
-    for (int v = 0; v < CODED_KEY_VECTORS; v++) v_store(scores + r * FOVEA_KEY_BLOCK + v * LANES, totals[r][v]);
+    for (int v = 0; v < CODED_KEY_VECTORS; v++) {
+      V whole = v_fma(v_from_integers(upper[r][v]), v_set1(128), v_from_integers(lower[r][v]));
+      v_store(scores + r * FOVEA_KEY_BLOCK + v * LANES, v_fma(whole, v_set1(factors[r]), v_set1(bias_sums[r])));
+    }
 }
 
 // The weights of one row for one group of values: weight * scale in 14 bits, as 7 upper and 7 lower ones, times `factor`;
@@ -175,11 +187,21 @@ static inline __attribute__((always_inline)) void coded_rows(const fovea_coded_a
   const fovea_code_format *format = &work->format;
   const size_t groups = coded_groups(format), padded = coded_dimension(format);
   float *scores = block->scratch, *products = scores + FOVEA_CODED_ROW_STEP * FOVEA_KEY_BLOCK;
-  float *factors = products + FOVEA_KEY_BLOCK, *bias_sums = factors + FOVEA_CODED_ROW_STEP * groups;
-  coded_weights *weights = (coded_weights *)(bias_sums + FOVEA_CODED_ROW_STEP * groups);
-  // Whole runs of vectors; those past the last key are not looked at.
-  const size_t run = CODED_KEY_VECTORS * LANES;
-  for (size_t key = low / run * run; key < high; key += run) coded_scores(work, first, key, scores + key, rows, is_half);
+  float *factors = products + (padded > FOVEA_KEY_BLOCK ? padded : FOVEA_KEY_BLOCK);
+  float *bias_sums = factors + FOVEA_CODED_ROW_STEP * groups;
+  int8_t *queries = (int8_t *)(bias_sums + FOVEA_CODED_ROW_STEP * groups);
+  coded_weights *weights = (coded_weights *)(queries + FOVEA_CODED_ROW_STEP * 2 * padded);
+  for (size_t group = low / format->group_size * format->group_size; group < high; group += format->group_size) {
+    float query_factors[FOVEA_CODED_ROW_STEP], query_biases[FOVEA_CODED_ROW_STEP];
+    for (size_t r = 0; r < (size_t)rows; r++) {
+      int8_t *query = queries + r * 2 * padded;
+      coded_round_query(work, first + r, group, products, query, query + padded, query_factors + r, query_biases + r);
+    }
+    // Whole runs of vectors; what lies past the last key is not looked at.
+    const size_t run = CODED_KEY_VECTORS * LANES, end = group + format->group_size;
+    for (size_t key = low > group ? low / run * run : group; key < (high < end ? high : end); key += run)
+      coded_scores(work, key, queries, query_factors, query_biases, scores + key, rows, is_half);
+  }
   float old_factors[FOVEA_CODED_ROW_STEP], new_factors[FOVEA_CODED_ROW_STEP];
   const char *pairs = (const char *)work->coded + value_scale_offset(format);
   for (size_t r = 0; r < (size_t)rows; r++) {

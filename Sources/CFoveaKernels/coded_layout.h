@@ -8,30 +8,25 @@
 #define CODED_LANES 16
 
 static inline size_t coded_dimension(const fovea_code_format *format) { return (format->dimension + 15) / 16 * 16; }
+// Groups of dimensions.
 static inline size_t coded_groups(const fovea_code_format *format) {
   return (format->dimension + format->group_size - 1) / format->group_size;
 }
 // Numbers in 32 bits.
 static inline size_t codes_per_word(const fovea_code_format *format) { return 32 / format->bits; }
-// One past the last dimension of a group, the padding included.
-static inline size_t coded_group_end(const fovea_code_format *format, size_t group) {
-  size_t end = (group + 1) * format->group_size, dimension = coded_dimension(format);
-  return end < dimension ? end : dimension;
-}
 
 // The codes of the keys, or of the values.
 static inline size_t coded_byte_count(const fovea_code_format *format) {
   return FOVEA_KEY_BLOCK * coded_dimension(format) * format->bits / 8;
 }
-static inline size_t coded_scale_byte_count(const fovea_code_format *format) {
-  return FOVEA_KEY_BLOCK * coded_groups(format) * sizeof(uint32_t);
+static inline size_t key_code_offset(const fovea_code_format *format) {
+  return FOVEA_KEY_BLOCK / format->group_size * coded_dimension(format) * sizeof(uint32_t);
 }
-static inline size_t key_scale_offset(const fovea_code_format *format) { return coded_byte_count(format); }
 static inline size_t value_scale_offset(const fovea_code_format *format) {
-  return key_scale_offset(format) + coded_scale_byte_count(format);
+  return key_code_offset(format) + coded_byte_count(format);
 }
 static inline size_t value_code_offset(const fovea_code_format *format) {
-  return value_scale_offset(format) + coded_scale_byte_count(format);
+  return value_scale_offset(format) + FOVEA_KEY_BLOCK * coded_groups(format) * sizeof(uint32_t);
 }
 
 // Inside the codes of keys, the byte of a dimension of a position. `*is_high` says whether it is the upper half.
@@ -47,18 +42,22 @@ static inline size_t value_byte(const fovea_code_format *format, size_t position
   *is_high = position % per_word >= 4;
   return 4 * (position / per_word * coded_dimension(format) + dimension) + position % 4;
 }
-
-static inline size_t key_scale_index(const fovea_code_format *format, size_t position, size_t group) {
-  return (position / CODED_LANES * coded_groups(format) + group) * CODED_LANES + position % CODED_LANES;
+static inline size_t key_scale_index(const fovea_code_format *format, size_t position, size_t dimension) {
+  return position / format->group_size * coded_dimension(format) + dimension;
 }
-static inline size_t value_scale_index(size_t position, size_t group) { return group * FOVEA_KEY_BLOCK + position; }
+static inline size_t value_scale_index(const fovea_code_format *format, size_t position, size_t dimension) {
+  return dimension / format->group_size * FOVEA_KEY_BLOCK + position;
+}
 
 static inline float coded_float(uint32_t bits) {
   float value;
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }
-static inline float coded_scale(uint32_t pair) { return coded_float(pair & 0xFFFF0000); }
-static inline float coded_bias(uint32_t pair) { return coded_float(pair << 16); }
+// The number that a byte stands for.
+static inline float coded_number(const fovea_code_format *format, uint8_t byte, bool is_high, uint32_t pair) {
+  unsigned code = format->bits == 8 ? byte : is_high ? byte >> 4 : byte & 15;
+  return __builtin_fmaf(coded_float(pair & 0xFFFF0000), (float)code, coded_float(pair << 16));
+}
 
 #endif

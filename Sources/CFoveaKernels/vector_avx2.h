@@ -156,6 +156,7 @@ static inline I i_add(I a, I b) { return _mm256_add_epi32(a, b); }
 static inline I i_and(I a, I b) { return _mm256_and_si256(a, b); }
 #define i_shift_left(x, count) _mm256_slli_epi32(x, count)
 #define i_shift_right(x, count) _mm256_srli_epi32(x, count)
+#define i_shift_right_signed(x, count) _mm256_srai_epi32(x, count)
 static inline I i_round(V x) { return _mm256_cvtps_epi32(x); }
 static inline V v_from_integers(I x) { return _mm256_cvtepi32_ps(x); }
 static inline V v_from_bits(I x) { return _mm256_castsi256_ps(x); }

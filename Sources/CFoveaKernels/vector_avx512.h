@@ -194,6 +194,7 @@ static inline I i_add(I a, I b) { return _mm512_add_epi32(a, b); }
 static inline I i_and(I a, I b) { return _mm512_and_si512(a, b); }
 #define i_shift_left(x, count) _mm512_slli_epi32(x, count)
 #define i_shift_right(x, count) _mm512_srli_epi32(x, count)
+#define i_shift_right_signed(x, count) _mm512_srai_epi32(x, count)
 static inline I i_round(V x) { return _mm512_cvtps_epi32(x); }
 static inline V v_from_integers(I x) { return _mm512_cvtepi32_ps(x); }
 static inline V v_from_bits(I x) { return _mm512_castsi512_ps(x); }

@@ -131,6 +131,7 @@ static inline I i_add(I a, I b) { return vaddq_s32(a, b); }
 static inline I i_and(I a, I b) { return vandq_s32(a, b); }
 #define i_shift_left(x, count) vshlq_n_s32(x, count)
 #define i_shift_right(x, count) vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(x), count))
+#define i_shift_right_signed(x, count) vshrq_n_s32(x, count)
 static inline I i_round(V x) { return vcvtnq_s32_f32(x); }
 static inline V v_from_integers(I x) { return vcvtq_f32_s32(x); }
 static inline V v_from_bits(I x) { return vreinterpretq_f32_s32(x); }

@@ -53,8 +53,12 @@ package struct AttentionEngine {
   package var queryStrides: AttentionStrides
   package var keyType: fovea_element
   package var valueType: fovea_element
-  /// In order; their spans sum to the problem's key length.
+  /// In order; their spans sum to the problem's key length. With codes the keys that no query reads as rows may be a
+  /// segment of no positions with a span of whole blocks.
   package var segments: [KeyValueSegment]
+  /// What queries read of the blocks before their own, where those are in codes. Needs a causal problem of one sequence
+  /// without a mask array, whose keys and values are of one dimension.
+  package var codes: CodedBlocks?
   package var outputs: UnsafeMutableRawPointer
   package var outputType: fovea_element
   package var outputStrides: AttentionStrides
@@ -74,7 +78,7 @@ package struct AttentionEngine {
   package init(
     problem: AttentionProblem, queries: UnsafeRawPointer, prefixQueries: UnsafeRawPointer? = nil,
     queryType: fovea_element, queryStrides: AttentionStrides, keyType: fovea_element, valueType: fovea_element,
-    segments: [KeyValueSegment], outputs: UnsafeMutableRawPointer,
+    segments: [KeyValueSegment], codes: CodedBlocks? = nil, outputs: UnsafeMutableRawPointer,
     outputType: fovea_element, outputStrides: AttentionStrides, logSumExp: UnsafeMutablePointer<Float>? = nil,
     scale: Float, softCap: Float = 0, visibleKeys: VisibleKeys, mask: BroadcastMask? = nil, sinks: [Float] = []
   ) {
@@ -86,6 +90,7 @@ package struct AttentionEngine {
     self.keyType = keyType
     self.valueType = valueType
     self.segments = segments
+    self.codes = codes
     self.outputs = outputs
     self.outputType = outputType
     self.outputStrides = outputStrides

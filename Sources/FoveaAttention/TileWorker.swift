@@ -42,16 +42,21 @@ struct TileWorker {
     engine.pointee.prefixQueries != nil && block == engine.pointee.visibleKeys.prefixBlockCount
   }
 
+  /// Where the query of a head of the tile at a position lies, in elements.
+  func queryOffset(headInGroup: Int, position: Int) -> Int {
+    let strides = engine.pointee.queryStrides
+    return tile.batch * strides.batch + queryHead(headInGroup) * strides.head + position * strides.position
+  }
+
   /// Brings the tile's queries into the kernels' layout: those that read `block`.
   func packQueries(forBlock block: Int) {
     var queries = engine.pointee.queries
     if let others = engine.pointee.prefixQueries, block < engine.pointee.visibleKeys.prefixBlockCount {
       queries = others
     }
+    if block >= engine.pointee.visibleKeys.prefixBlockCount { widenQueries() }
     for headInGroup in 0..<problem.groupSize {
-      let offset =
-        tile.batch * engine.pointee.queryStrides.batch + queryHead(headInGroup) * engine.pointee.queryStrides.head
-        + tile.positions.lowerBound * engine.pointee.queryStrides.position
+      let offset = queryOffset(headInGroup: headInGroup, position: tile.positions.lowerBound)
       var work = fovea_pack(
         rows: queries + offset * elementByteCount(engine.pointee.queryType),
         stride: engine.pointee.queryStrides.position,
@@ -72,8 +77,6 @@ struct TileWorker {
   func attend(toBlock block: Int) {
     let blockStart = block * Self.blockLength
     let keyCount = engine.pointee.visibleKeys.keyCount(ofBlockAt: blockStart)
-    guard findVisibleKeys(blockStart: blockStart, keyCount: keyCount) else { return }
-
     var work = fovea_attention_block()
     work.keys = UnsafeRawPointer(scratch.keys)
     work.values = UnsafeRawPointer(scratch.values)
@@ -83,6 +86,11 @@ struct TileWorker {
     work.scale = engine.pointee.scale
     work.soft_cap = engine.pointee.softCap
     work.scratch = scratch.kernelScratch
+    if engine.pointee.codes != nil, findVisibleKeys(blockStart: blockStart, keyCount: keyCount, form: .codes) {
+      setRows(&work, 0..<rowCount)
+      attendToCodes(work, blockStart: blockStart)
+    }
+    guard findVisibleKeys(blockStart: blockStart, keyCount: keyCount, form: .rows) else { return }
     let attend = scratch.kind == FOVEA_TILE_BFLOAT16 ? kernels.pointee.attention.1 : kernels.pointee.attention.0
 
     guard let mask = engine.pointee.mask else {
@@ -153,8 +161,9 @@ struct TileWorker {
     work.outputs = scratch.outputs + rows.lowerBound * paddedValueDimension
   }
 
-  /// Notes each row's visible run inside the block; false if no row sees any of it.
-  private func findVisibleKeys(blockStart: Int, keyCount: Int) -> Bool {
+  /// Notes each row's visible run inside the block, as far as the row reads it in that form; false if no row sees any of
+  /// it.
+  private func findVisibleKeys(blockStart: Int, keyCount: Int, form: BlockForm) -> Bool {
     if engine.pointee.visibleKeys.seesAll {
       scratch.visibleBegins.update(repeating: 0, count: rowCount)
       scratch.visibleEnds.update(repeating: Int32(keyCount), count: rowCount)
@@ -162,7 +171,8 @@ struct TileWorker {
     }
     var isAnyVisible = false
     for (index, position) in tile.positions.enumerated() {
-      let range = engine.pointee.visibleKeys.range(forQuery: position, inBlockAt: blockStart)
+      let isRead = self.form(ofBlockAt: blockStart, query: position) == form
+      let range = isRead ? engine.pointee.visibleKeys.range(forQuery: position, inBlockAt: blockStart) : 0..<0
       let begin = min(keyCount, max(0, range.lowerBound - blockStart))
       let end = max(begin, min(keyCount, range.upperBound - blockStart))
       isAnyVisible = isAnyVisible || begin < end

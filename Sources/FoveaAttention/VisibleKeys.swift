@@ -81,6 +81,9 @@ package struct VisibleKeys: Sendable {
   /// How many blocks of keys come before the others.
   var prefixBlockCount: Int { prefix?.blockCount ?? 0 }
 
+  /// The index of the first key behind the prefix.
+  var prefixSpan: Int { prefix?.span ?? 0 }
+
   /// The keys that query `query` may see of the block at key `blockStart`; others may be among them, of other blocks.
   func range(forQuery query: Int, inBlockAt blockStart: Int) -> Range<Int> {
     if let prefix, blockStart < prefix.span { return prefix.range(forQuery: query) }

@@ -100,4 +100,9 @@ extension DecoderModel {
   public func cacheByteCount(length: Int) -> Int {
     makeCache().stores.reduce(0) { $0 + $1.byteCount(positions: length) }
   }
+
+  /// The bytes of a cache in codes that the token at `position` reads.
+  public func cacheByteCountRead(at position: Int, quantization: CacheQuantization) -> Int {
+    makeCache(checked: .contiguous, quantization: quantization).stores.reduce(0) { $0 + $1.byteCountRead(at: position) }
+  }
 }

@@ -55,18 +55,20 @@ public final class DecoderModel: Sendable {
   /// An empty cache for this model, which keeps the whole text.
   public func makeCache() -> KeyValueCache { makeCache(checked: .contiguous) }
 
-  /// An empty cache for this model that keeps what `policy` says.
+  /// An empty cache for this model that keeps what `policy` says, in the model's type or in codes.
   ///
   /// - Throws: ``ModelError`` for sizes out of range, and for a policy that does not go with the model's rotary scaling.
-  public func makeCache(_ policy: CachePolicy) throws(ModelError) -> KeyValueCache {
+  public func makeCache(
+    _ policy: CachePolicy, quantization: CacheQuantization? = nil
+  ) throws(ModelError) -> KeyValueCache {
     try policy.check(configuration)
-    return makeCache(checked: policy)
+    return makeCache(checked: policy, quantization: quantization)
   }
 
   /// An empty cache; if it `keepsEverything`, its rings have room for a whole context more than they must: the reference
   /// for the rings.
   package func makeCache(
-    checked policy: CachePolicy = .contiguous, keepsEverything: Bool = false
+    checked policy: CachePolicy = .contiguous, quantization: CacheQuantization? = nil, keepsEverything: Bool = false
   ) -> KeyValueCache {
     let elementType = precision == .native ? weights.storedType : .float32
     let lengthLimit = policy.bound == nil ? configuration.contextLength : nil
@@ -76,11 +78,12 @@ public final class DecoderModel: Sendable {
         window: limits.window, bound: limits.bound, lengthLimit: lengthLimit ?? .max >> 1,
         rowsPerChunk: keepsEverything ? configuration.contextLength : Self.rowsPerChunk,
         headCount: configuration.keyValueHeadCount, headDimension: configuration.headDimension,
-        elementType: elementType)
+        elementType: elementType, quantization: quantization)
     }
     let longestSwitch = configuration.rotaries.map(\.switchLength).max() ?? 0
     return KeyValueCache(
-      policy: policy, stores: stores, lengthLimit: lengthLimit, longestSwitch: longestSwitch, elementType: elementType)
+      policy: policy, stores: stores, lengthLimit: lengthLimit, longestSwitch: longestSwitch, elementType: elementType,
+      quantization: quantization)
   }
 
   /// Evaluates `tokens` after what `cache` holds, and adds them to it.
@@ -305,6 +308,7 @@ public final class DecoderModel: Sendable {
     let store = cache.stores[layer]
     let (position, end) = (cache.evaluatedLength, cache.evaluatedLength + queries.count)
     store.keepSinks(from: position, to: end)
+    store.writeCodes(from: position, to: end, on: stream)
     let segments = store.segments(from: position, to: end)
     let keyLength = segments.reduce(0) { $0 + $1.span }
     let rowStrides = AttentionStrides(batch: 0, head: dimension, position: queries.stride)
@@ -315,7 +319,7 @@ public final class DecoderModel: Sendable {
       problem: problem, queries: queries.base, prefixQueries: sinkQueries.map { UnsafeRawPointer($0.base) },
       queryType: queries.type.kernelElement, queryStrides: rowStrides,
       keyType: store.elementType.kernelElement, valueType: store.elementType.kernelElement, segments: segments,
-      outputs: attended.base, outputType: attended.type.kernelElement, outputStrides: rowStrides,
+      codes: store.codes(from: position), outputs: attended.base, outputType: attended.type.kernelElement, outputStrides: rowStrides,
       scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
       visibleKeys: store.visibleKeys(from: position, to: end, keyLength: keyLength),
       sinks: weights.layers[layer].sinks)

@@ -13,8 +13,10 @@ public final class KeyValueCache {
   public private(set) var tokens: [Int] = []
   /// The most positions that a text may have: the model's context, or no limit for a cache of bounded size.
   public let lengthLimit: Int?
-  /// The type of the stored keys and values.
+  /// The type of the stored keys and values; of those that are not in codes.
   public let elementType: ElementType
+  /// How keys and values are held in codes; nil: they are not.
+  public let quantization: CacheQuantization?
   /// The keys and values of each layer.
   private(set) var stores: [KeyValueStore]
   /// How many positions the stores hold: all, or none where ``trim(to:)`` went back behind what windowed layers keep.
@@ -27,11 +29,15 @@ public final class KeyValueCache {
   private let keptTokenCount: Int
 
   /// `longestSwitch` is the length of text at which `longrope` changes its factors and the whole text is needed again.
-  init(policy: CachePolicy, stores: [KeyValueStore], lengthLimit: Int?, longestSwitch: Int, elementType: ElementType) {
+  init(
+    policy: CachePolicy, stores: [KeyValueStore], lengthLimit: Int?, longestSwitch: Int, elementType: ElementType,
+    quantization: CacheQuantization?
+  ) {
     self.policy = policy
     self.stores = stores
     self.lengthLimit = lengthLimit
     self.elementType = elementType
+    self.quantization = quantization
     keptTokenCount = max(8192, longestSwitch + 1, stores.reduce(0) { max($0, $1.capacityLimit) })
   }
 
@@ -74,7 +80,7 @@ public final class KeyValueCache {
   public func copy() -> KeyValueCache {
     let copy = KeyValueCache(
       policy: policy, stores: stores.map { $0.copied() }, lengthLimit: lengthLimit, longestSwitch: keptTokenCount - 1,
-      elementType: elementType)
+      elementType: elementType, quantization: quantization)
     copy.tokens = tokens
     copy.dropped = dropped
     copy.evaluatedLength = evaluatedLength

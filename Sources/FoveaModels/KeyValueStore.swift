@@ -9,6 +9,9 @@ internal import FoveaCore
 /// have rows of their own beside it. Attention counts its blocks of keys from position 0, and its bits follow from that; so the keys that a
 /// windowed layer hands to it start at a whole block, and the ring holds the window, what its block begins with, and the
 /// tokens that are evaluated together.
+///
+/// In a quantised cache the ring holds the latest tokens only. Every block that is whole is written in codes too, and
+/// read as such by what comes after it.
 struct KeyValueStore {
   /// The most positions the store has room for at a time; fewer than the text may have where the layer is windowed.
   let capacityLimit: Int
@@ -23,6 +26,8 @@ struct KeyValueStore {
   private var values = TensorStorage(byteCount: 0)
   /// The first positions; there from the first ``reserve(end:length:)`` on.
   private var sinks: SinkRows?
+  /// The blocks that are whole, of a quantised cache.
+  private(set) var coded: CodedStore?
   /// One past the last position ever written since the store was cleared.
   private var writtenEnd = 0
 
@@ -33,7 +38,7 @@ struct KeyValueStore {
   /// together.
   init(
     window: Int?, bound: CacheBound? = nil, lengthLimit: Int, rowsPerChunk: Int, headCount: Int, headDimension: Int,
-    elementType: ElementType
+    elementType: ElementType, quantization: CacheQuantization? = nil
   ) {
     self.window = window
     self.bound = bound
@@ -42,16 +47,31 @@ struct KeyValueStore {
     self.elementType = elementType
     // Until it is full, a bounded cache shows all that it holds.
     let shownCount = [window, bound?.size].compactMap { $0 }.min()
-    let needed = shownCount.map { $0 - 1 + Self.step - 1 + rowsPerChunk } ?? lengthLimit
+    coded = quantization.map {
+      CodedStore(
+        $0, shownCount: shownCount, lengthLimit: lengthLimit, rowsPerChunk: rowsPerChunk, headCount: headCount,
+        headDimension: headDimension)
+    }
+    // With codes, a token reads rows of its own block only.
+    let rowCount = quantization == nil ? shownCount : 1
+    let needed = rowCount.map { $0 - 1 + Self.step - 1 + rowsPerChunk } ?? lengthLimit
     capacityLimit = min(lengthLimit, (min(needed, lengthLimit) + Self.step - 1) / Self.step * Self.step)
   }
 
   /// The memory held, in bytes.
-  var byteCount: Int { keys.byteCount + values.byteCount + (sinks?.byteCount ?? 0) }
+  var byteCount: Int { keys.byteCount + values.byteCount + (sinks?.byteCount ?? 0) + (coded?.byteCount ?? 0) }
 
   /// The memory of `count` positions, in bytes.
   func byteCount(positions count: Int) -> Int {
     2 * min(count, capacityLimit) * headCount * headDimension * elementType.byteCount
+      + (coded?.byteCount(positions: count) ?? 0)
+  }
+
+  /// The bytes that the token at `position` reads, but for those of first positions that lie apart.
+  func byteCountRead(at position: Int) -> Int {
+    let (first, row) = (firstVisible(from: position), firstRow(from: position))
+    return 2 * (position + 1 - row) * headCount * headDimension * elementType.byteCount
+      + (coded?.byteCount(blocks: (row - first + Self.step - 1) / Self.step) ?? 0)
   }
 
   /// Elements from one head to the next.
@@ -66,7 +86,16 @@ struct KeyValueStore {
 
   /// Whether the keys that a query at `position` sees are still there.
   func canContinue(from position: Int) -> Bool {
-    position == 0 || firstVisible(from: position) >= writtenEnd - capacity
+    guard position > 0 else { return true }
+    let first = firstVisible(from: position)
+    guard let coded else { return first >= writtenEnd - capacity }
+    return firstRow(from: position) >= writtenEnd - capacity && coded.holds(from: first, writtenEnd: writtenEnd)
+  }
+
+  /// The first position that a query at `position` or later reads as a row.
+  private func firstRow(from position: Int) -> Int {
+    let first = firstVisible(from: position)
+    return coded == nil ? first : max(first, position / Self.step * Self.step)
   }
 
   /// Makes room for positions up to `end`, of which those before `length` are there.
@@ -76,6 +105,7 @@ struct KeyValueStore {
       sinks = SinkRows(
         count: bound.sinkCount, headCount: headCount, rowByteCount: headDimension * elementType.byteCount)
     }
+    coded?.reserve(end: end)
     let needed = min(end, capacityLimit)
     guard needed > capacity else { return }
     let grown = max(needed, capacity + capacity / 2)
@@ -103,6 +133,7 @@ struct KeyValueStore {
     copy.keys = grow(keys, to: capacity, keeping: capacity)
     copy.values = grow(values, to: capacity, keeping: capacity)
     copy.sinks = sinks?.copied()
+    copy.coded = coded?.copied()
     return copy
   }
 
@@ -132,7 +163,14 @@ struct KeyValueStore {
       segments.append(sinks.segment(headDimension: headDimension, span: prefix.span))
     }
     let first = firstVisible(from: position) / Self.step * Self.step
-    var next = first
+    var next = firstRow(from: position) / Self.step * Self.step
+    if next > first {
+      let none = AttentionStrides(batch: 0, head: 0, position: 0)
+      segments.append(
+        KeyValueSegment(
+          keys: keys.baseAddress, keyStrides: none, values: values.baseAddress, valueStrides: none, count: 0,
+          span: next - first))
+    }
     while next < end {
       let row = row(next)
       let count = min(end - next, capacity - next % capacity)
@@ -143,6 +181,24 @@ struct KeyValueStore {
     }
     return segments
   }
+
+  /// Writes the blocks in codes that the positions from `position` to `end`, which are just written, made whole.
+  func writeCodes(from position: Int, to end: Int, on stream: ComputeStream) {
+    guard let coded else { return }
+    let blocks = position / Self.step..<end / Self.step
+    let headByteCount = headStride * elementType.byteCount
+    let kernels = stream.kernelTable
+    stream.forEachPiece(blocks.count * headCount) { piece, _ in
+      let (block, head) = (blocks.lowerBound + piece / headCount, piece % headCount)
+      let row = row(block * Self.step)
+      coded.write(
+        block: block, head: head, keys: row.key + head * headByteCount, values: row.value + head * headByteCount,
+        element: elementType.kernelElement, kernels: kernels)
+    }
+  }
+
+  /// What queries from `position` on read in codes, from the block on with which ``segments(from:to:)`` begins.
+  func codes(from position: Int) -> CodedBlocks? { coded?.blocks(from: firstVisible(from: position) / Self.step) }
 
   /// Which of the keys that ``segments(from:to:)`` gives each query sees; `keyLength` is the sum of their spans.
   func visibleKeys(from position: Int, to end: Int, keyLength: Int) -> VisibleKeys {

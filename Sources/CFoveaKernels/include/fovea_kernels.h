@@ -132,21 +132,19 @@ typedef bool (*fovea_attention_rows_kernel)(const fovea_attention_rows *work);
 // The same for a block of coded keys and values, at any number of query rows, whose `queries`, `keys` and `values` are
 // not used. Key and value dimension are those of the format.
 //
-// A score is the sum over groups of query_scale * (key_scale * (query codes . key codes) + key_bias * query_sum). The
-// dot products and the sums of values are those of integers: p * value_scale enters the latter in 14 bits, the largest of
-// the row, block and group being 16383, and p * value_bias in float32. Keys whose p is 0 are left out. Error: 1/32766 of
-// the largest weight for each code, and float32 rounding.
+// The dot products and the sums of values are those of integers. What enters them beside the codes is rounded: q *
+// key_scale to 15 bits, sign included, the largest of a row and group of positions being 16255, and p * value_scale to 14
+// bits, the largest of a row, block and group of dimensions being 16383. The biases are summed in float32. Keys whose p
+// is 0 are left out. Error: 1/32000 of the largest factor for each code, and float32 rounding.
 typedef struct {
   fovea_attention_block block;
   fovea_code_format format;
   const void *coded;
-  const int8_t *query_codes;  // as fovea_query_codes leaves them, and so on
-  const float *query_scales;
-  const float *query_sums;
+  const float *queries;  // [row_count, dimension rounded up to 16], the rest of a row being zeros
 } fovea_coded_attention;
 // Rows that share one pass over a coded block.
 #define FOVEA_CODED_ROW_STEP 4
-// The most dimensions of a group.
+// The most positions or dimensions of a group.
 #define FOVEA_CODED_GROUP_LIMIT 64
 
 // Joins the states that later blocks left apart (block_*, in order) to that of the same rows after the blocks before,
@@ -258,8 +256,7 @@ typedef struct {
   fovea_attention_rows_kernel attention_rows[FOVEA_TILE_COUNT];
   void (*attention_merge)(const fovea_attention_merge *work);
   // Caches in codes.
-  void (*code_position)(const fovea_coded_position *work);
-  void (*query_codes)(const fovea_query_codes *work);
+  void (*code_block)(const fovea_code_block *work);
   void (*coded_attention)(const fovea_coded_attention *work);
   // outputs[i] = inputs[i] * factor, converted; outputs may be the inputs where both are float32.
   void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);

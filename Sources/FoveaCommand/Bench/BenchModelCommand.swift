@@ -49,6 +49,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     help: "The arithmetic: as the checkpoint is stored, or float32 throughout; may be repeated (default: native).")
   var precision: [Precision] = []
 
+  @OptionGroup var cacheCodes: CacheCodeOptions
+
   @Flag(help: "Show where the time goes, phase by phase, by one more repetition of each test.")
   var profile = false
 
@@ -75,7 +77,8 @@ struct BenchModelCommand: AsyncParsableCommand {
       for precision in precision.isEmpty ? [.native] : precision {
         for (stream, peaks) in zip(streams, peaks) {
           resetPeakMemory()
-          let benchmark = try await ModelBenchmark.load(folder: folder, precision: precision, stream: stream)
+          var benchmark = try await ModelBenchmark.load(folder: folder, precision: precision, stream: stream)
+          benchmark.quantization = try cacheCodes.quantization()
           for test in tests {
             let result = try await time(test, benchmark, peaks: peaks)
             report.results.append(result)

@@ -28,6 +28,8 @@ struct ModelBenchmark: Sendable {
   let folder: String
   let model: DecoderModel
   let loadSeconds: Double
+  /// How the cache of the tests is held.
+  var quantization: CacheQuantization?
 
   /// The last part of the folder's path.
   var name: String { folder.split(separator: "/").last.map(String.init) ?? folder }
@@ -67,7 +69,7 @@ struct ModelBenchmark: Sendable {
     guard test.depth + test.count <= limit else {
       throw CommandError(.usage, "\(test) needs \(test.depth + test.count) positions, \(name) has \(limit)")
     }
-    let cache = model.makeCache()
+    let cache = try makeCache()
     if test.depth > 0 { _ = try model.evaluate(randomTokens(test.depth), cache: cache, logits: .none) }
     let tokens = randomTokens(test.count)
     let clock = ContinuousClock()
@@ -85,6 +87,8 @@ struct ModelBenchmark: Sendable {
     return times
   }
 
+  func makeCache() throws -> KeyValueCache { try model.makeCache(.contiguous, quantization: quantization) }
+
   func randomTokens(_ count: Int) -> [Int] {
     var generator = RandomGenerator(seed: UInt64(count))
     return (0..<count).map { _ in Int.random(in: 0..<model.configuration.vocabularySize, using: &generator) }
@@ -95,6 +99,10 @@ struct ModelBenchmark: Sendable {
   /// Bytes that a generated token reads on average: the weights, and keys and values of the positions before.
   func bytesPerToken(of test: ModelTest) -> Double {
     let positions = Double(test.depth) + Double(test.count) / 2
+    if let quantization {
+      return Double(model.weightByteCountPerToken)
+        + Double(model.cacheByteCountRead(at: Int(positions), quantization: quantization))
+    }
     return Double(model.weightByteCountPerToken) + positions * Double(model.cacheByteCountPerPosition)
   }
 

@@ -44,6 +44,7 @@ struct PerplexityCommand: AsyncParsableCommand {
   var merge: [String] = []
 
   @OptionGroup var comparison: ComparisonOptions
+  @OptionGroup var cacheCodes: CacheCodeOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -104,7 +105,8 @@ struct PerplexityCommand: AsyncParsableCommand {
     let progress = EvaluationProgress()
     defer { progress.finish() }
     let evaluator = try loadEvaluator(folder, on: stream)
-    let fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
+    var fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
+    if let codes = try cacheCodes.quantization() { fingerprint += " cache \(codes)" }
     var run = try EvaluationRun(
       evaluator, modelFingerprint: fingerprint, shard: shard,
       stateFile: state.map { EvaluationRun.StateFile($0, interval: .seconds(stateInterval)) }, perTokenPath: perToken)
@@ -138,7 +140,8 @@ struct PerplexityCommand: AsyncParsableCommand {
       method, text: text.read(method: method, tokenizer: tokenizer, configuration: model.configuration, folder: folder),
       contextLength: contextLength, stride: stride, windowLimit: chunks,
       modelContextLength: model.configuration.contextLength)
-    return WindowEvaluator(model: model, plan: plan)
+    let cache = try model.makeCache(.contiguous, quantization: cacheCodes.quantization())
+    return WindowEvaluator(model: model, plan: plan, cache: cache)
   }
 }
 
