@@ -101,8 +101,8 @@ extension DecoderModel {
     makeCache().stores.reduce(0) { $0 + $1.byteCount(positions: length) }
   }
 
-  /// The bytes of a cache in codes that the token at `position` reads.
-  public func cacheByteCountRead(at position: Int, quantization: CacheQuantization) -> Int {
-    makeCache(checked: .contiguous, quantization: quantization).stores.reduce(0) { $0 + $1.byteCountRead(at: position) }
+  /// The bytes of a cache of some form that the token at `position` reads.
+  public func cacheByteCountRead(at position: Int, format: CacheFormat) -> Int {
+    makeCache(checked: .contiguous, format: format).stores.reduce(0) { $0 + $1.byteCountRead(at: position) }
   }
 }

@@ -55,22 +55,23 @@ public final class DecoderModel: Sendable {
   /// An empty cache for this model, which keeps the whole text.
   public func makeCache() -> KeyValueCache { makeCache(checked: .contiguous) }
 
-  /// An empty cache for this model that keeps what `policy` says, in the model's type or in codes.
+  /// An empty cache for this model that keeps what `policy` says, in the form that `format` says.
   ///
   /// - Throws: ``ModelError`` for sizes out of range, and for a policy that does not go with the model's rotary scaling.
   public func makeCache(
-    _ policy: CachePolicy, quantization: CacheQuantization? = nil
+    _ policy: CachePolicy, format: CacheFormat = CacheFormat()
   ) throws(ModelError) -> KeyValueCache {
     try policy.check(configuration)
-    return makeCache(checked: policy, quantization: quantization)
+    try format.check()
+    return makeCache(checked: policy, format: format)
   }
 
   /// An empty cache; if it `keepsEverything`, its rings have room for a whole context more than they must: the reference
   /// for the rings.
   package func makeCache(
-    checked policy: CachePolicy = .contiguous, quantization: CacheQuantization? = nil, keepsEverything: Bool = false
+    checked policy: CachePolicy = .contiguous, format: CacheFormat = CacheFormat(), keepsEverything: Bool = false
   ) -> KeyValueCache {
-    let elementType = precision == .native ? weights.storedType : .float32
+    let elementType = format.elementType ?? (precision == .native ? weights.storedType : .float32)
     let lengthLimit = policy.bound == nil ? configuration.contextLength : nil
     let stores = configuration.layers.map { layer in
       let limits = policy.limits(ofWindow: layer.window)
@@ -78,12 +79,12 @@ public final class DecoderModel: Sendable {
         window: limits.window, bound: limits.bound, lengthLimit: lengthLimit ?? .max >> 1,
         rowsPerChunk: keepsEverything ? configuration.contextLength : Self.rowsPerChunk,
         headCount: configuration.keyValueHeadCount, headDimension: configuration.headDimension,
-        elementType: elementType, quantization: quantization)
+        elementType: elementType, quantization: format.quantization)
     }
     let longestSwitch = configuration.rotaries.map(\.switchLength).max() ?? 0
     return KeyValueCache(
       policy: policy, stores: stores, lengthLimit: lengthLimit, longestSwitch: longestSwitch, elementType: elementType,
-      quantization: quantization)
+      format: format)
   }
 
   /// Evaluates `tokens` after what `cache` holds, and adds them to it.
@@ -319,7 +320,8 @@ public final class DecoderModel: Sendable {
       problem: problem, queries: queries.base, prefixQueries: sinkQueries.map { UnsafeRawPointer($0.base) },
       queryType: queries.type.kernelElement, queryStrides: rowStrides,
       keyType: store.elementType.kernelElement, valueType: store.elementType.kernelElement, segments: segments,
-      codes: store.codes(from: position), outputs: attended.base, outputType: attended.type.kernelElement, outputStrides: rowStrides,
+      codes: store.codes(from: position), outputs: attended.base, outputType: attended.type.kernelElement,
+      outputStrides: rowStrides,
       scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
       visibleKeys: store.visibleKeys(from: position, to: end, keyLength: keyLength),
       sinks: weights.layers[layer].sinks)

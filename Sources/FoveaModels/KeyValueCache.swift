@@ -15,8 +15,8 @@ public final class KeyValueCache {
   public let lengthLimit: Int?
   /// The type of the stored keys and values; of those that are not in codes.
   public let elementType: ElementType
-  /// How keys and values are held in codes; nil: they are not.
-  public let quantization: CacheQuantization?
+  /// In which form keys and values were asked for.
+  public let format: CacheFormat
   /// The keys and values of each layer.
   private(set) var stores: [KeyValueStore]
   /// How many positions the stores hold: all, or none where ``trim(to:)`` went back behind what windowed layers keep.
@@ -31,13 +31,13 @@ public final class KeyValueCache {
   /// `longestSwitch` is the length of text at which `longrope` changes its factors and the whole text is needed again.
   init(
     policy: CachePolicy, stores: [KeyValueStore], lengthLimit: Int?, longestSwitch: Int, elementType: ElementType,
-    quantization: CacheQuantization?
+    format: CacheFormat
   ) {
     self.policy = policy
     self.stores = stores
     self.lengthLimit = lengthLimit
     self.elementType = elementType
-    self.quantization = quantization
+    self.format = format
     keptTokenCount = max(8192, longestSwitch + 1, stores.reduce(0) { max($0, $1.capacityLimit) })
   }
 
@@ -80,7 +80,7 @@ public final class KeyValueCache {
   public func copy() -> KeyValueCache {
     let copy = KeyValueCache(
       policy: policy, stores: stores.map { $0.copied() }, lengthLimit: lengthLimit, longestSwitch: keptTokenCount - 1,
-      elementType: elementType, quantization: quantization)
+      elementType: elementType, format: format)
     copy.tokens = tokens
     copy.dropped = dropped
     copy.evaluatedLength = evaluatedLength

@@ -31,7 +31,9 @@ import Testing
       self.elementType = elementType
       dimension = format.dimension
       var random = RandomValues(seed: UInt64(dimension))
-      queries = Tensor(random.values(headCount * length * dimension), shape: [1, headCount, length, dimension], elementType: elementType)
+      queries = Tensor(
+        random.values(headCount * length * dimension), shape: [1, headCount, length, dimension],
+        elementType: elementType)
       let shape = [1, keyValueHeadCount, length, dimension]
       keys = Tensor(random.values(keyValueHeadCount * length * dimension), shape: shape, elementType: elementType)
       values = Tensor(random.values(keyValueHeadCount * length * dimension), shape: shape, elementType: elementType)
@@ -59,7 +61,9 @@ import Testing
 
     /// The numbers that a query at `position` reads of a key.
     func row(_ tensor: Tensor, decoded: [Float], head: Int, key: Int, position: Int) -> [Double] {
-      if key / CodedBlocksTests.blockLength < position / CodedBlocksTests.blockLength { return decoded.map(Double.init) }
+      if key / CodedBlocksTests.blockLength < position / CodedBlocksTests.blockLength {
+        return decoded.map(Double.init)
+      }
       return tensor.sliced(axis: 1, head..<head + 1).sliced(axis: 2, key..<key + 1).doubles()
     }
 
@@ -124,7 +128,8 @@ import Testing
               }
               return referenceAttention(
                 queries: [query], keys: rows.map(\.0), values: rows.map(\.1), valueDimension: format.dimension,
-                scale: Double(Float(0.2))) { _, _ in 0 }[0]
+                scale: Double(Float(0.2))
+              ) { _, _ in 0 }[0]
             })
         }
         for stream in try testStreams() {

@@ -30,7 +30,8 @@ import Testing
     return Array(bytes[64..<byteCount + 64])
   }
 
-  private func decoded(_ format: fovea_code_format, _ block: [UInt8], _ position: Int) -> (key: [Float], value: [Float]) {
+  private func decoded(_ format: fovea_code_format, _ block: [UInt8], _ position: Int) -> (key: [Float], value: [Float])
+  {
     var format = format
     var key = [Float](repeating: 7, count: format.dimension)
     var value = key

@@ -44,10 +44,13 @@ import Testing
           let (bits, groupSize) = Self.quantizations[(index + (precision == .native ? 0 : 1)) % 4]
           let quantization = try CacheQuantization(bits: bits, groupSize: groupSize)
           let whole = try evaluate(
-            model, tokens, cache: model.makeCache(checked: policy, quantization: quantization, keepsEverything: true))
+            model, tokens,
+            cache: model.makeCache(
+              checked: policy, format: CacheFormat(quantization: quantization), keepsEverything: true))
           for (other, chunk) in [(single, length), (model, 301), (model, 1)] {
             let got = try evaluate(
-              other, tokens, cache: other.makeCache(policy, quantization: quantization), chunk: chunk)
+              other, tokens, cache: other.makeCache(policy, format: CacheFormat(quantization: quantization)),
+              chunk: chunk)
             #expect(
               got.map(\.bitPattern) == whole.map(\.bitPattern),
               "\(name) \(instructionSet.name) \(precision) \(policy) \(quantization), chunks of \(chunk)")
@@ -63,7 +66,9 @@ import Testing
     let model = try DecoderModel.load(folder: golden.folder, stream: ComputeStream(threadCount: 2))
     let tokens = text(golden, count: 1500)
     let quantization = try CacheQuantization(bits: 4)
-    func makeCache() throws -> KeyValueCache { try model.makeCache(.contiguous, quantization: quantization) }
+    func makeCache() throws -> KeyValueCache {
+      try model.makeCache(.contiguous, format: CacheFormat(quantization: quantization))
+    }
     let cache = try makeCache()
     _ = try model.evaluate(tokens, cache: cache, logits: .none)
     for length in [1490, 1025, 1024, 1000, 300, 3, 0] {
@@ -84,7 +89,7 @@ import Testing
     let count = model.configuration.contextLength
     let tokens = (0..<count).map { 3 + $0 * 7919 % 200 }
     func losses(_ quantization: CacheQuantization?) throws -> (losses: [Double], byteCount: Int) {
-      let cache = try model.makeCache(.contiguous, quantization: quantization)
+      let cache = try model.makeCache(.contiguous, format: CacheFormat(quantization: quantization))
       let logits = try model.evaluate(Array(tokens.dropLast()), cache: cache, logits: .all)
       return (model.negativeLogLikelihoods(logits: logits, targets: tokens[1...]), cache.byteCount)
     }
@@ -106,7 +111,8 @@ import Testing
     let configuration = model.configuration
     for (bits, groupSize) in Self.quantizations {
       let quantization = try CacheQuantization(bits: bits, groupSize: groupSize)
-      let cache = try model.makeCache(.rotating(maxSize: 2048, sinkTokens: 4), quantization: quantization)
+      let cache = try model.makeCache(
+        .rotating(maxSize: 2048, sinkTokens: 4), format: CacheFormat(quantization: quantization))
       _ = try model.evaluate(text(golden, count: 4000), cache: cache, logits: .none)
       let padded = (configuration.headDimension + 15) / 16 * 16
       let row = configuration.keyValueHeadCount * padded

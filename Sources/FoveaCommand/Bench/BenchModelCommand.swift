@@ -49,7 +49,7 @@ struct BenchModelCommand: AsyncParsableCommand {
     help: "The arithmetic: as the checkpoint is stored, or float32 throughout; may be repeated (default: native).")
   var precision: [Precision] = []
 
-  @OptionGroup var cacheCodes: CacheCodeOptions
+  @OptionGroup var cacheFormat: CacheFormatOptions
 
   @Flag(help: "Show where the time goes, phase by phase, by one more repetition of each test.")
   var profile = false
@@ -78,7 +78,7 @@ struct BenchModelCommand: AsyncParsableCommand {
         for (stream, peaks) in zip(streams, peaks) {
           resetPeakMemory()
           var benchmark = try await ModelBenchmark.load(folder: folder, precision: precision, stream: stream)
-          benchmark.quantization = try cacheCodes.quantization()
+          benchmark.cacheFormat = try cacheFormat.format()
           for test in tests {
             let result = try await time(test, benchmark, peaks: peaks)
             report.results.append(result)

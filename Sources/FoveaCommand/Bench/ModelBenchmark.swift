@@ -29,7 +29,7 @@ struct ModelBenchmark: Sendable {
   let model: DecoderModel
   let loadSeconds: Double
   /// How the cache of the tests is held.
-  var quantization: CacheQuantization?
+  var cacheFormat = CacheFormat()
 
   /// The last part of the folder's path.
   var name: String { folder.split(separator: "/").last.map(String.init) ?? folder }
@@ -87,7 +87,7 @@ struct ModelBenchmark: Sendable {
     return times
   }
 
-  func makeCache() throws -> KeyValueCache { try model.makeCache(.contiguous, quantization: quantization) }
+  func makeCache() throws -> KeyValueCache { try model.makeCache(.contiguous, format: cacheFormat) }
 
   func randomTokens(_ count: Int) -> [Int] {
     var generator = RandomGenerator(seed: UInt64(count))
@@ -99,9 +99,9 @@ struct ModelBenchmark: Sendable {
   /// Bytes that a generated token reads on average: the weights, and keys and values of the positions before.
   func bytesPerToken(of test: ModelTest) -> Double {
     let positions = Double(test.depth) + Double(test.count) / 2
-    if let quantization {
+    if cacheFormat != CacheFormat() {
       return Double(model.weightByteCountPerToken)
-        + Double(model.cacheByteCountRead(at: Int(positions), quantization: quantization))
+        + Double(model.cacheByteCountRead(at: Int(positions), format: cacheFormat))
     }
     return Double(model.weightByteCountPerToken) + positions * Double(model.cacheByteCountPerPosition)
   }

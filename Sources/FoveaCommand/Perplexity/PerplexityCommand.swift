@@ -44,7 +44,7 @@ struct PerplexityCommand: AsyncParsableCommand {
   var merge: [String] = []
 
   @OptionGroup var comparison: ComparisonOptions
-  @OptionGroup var cacheCodes: CacheCodeOptions
+  @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -106,7 +106,9 @@ struct PerplexityCommand: AsyncParsableCommand {
     defer { progress.finish() }
     let evaluator = try loadEvaluator(folder, on: stream)
     var fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
-    if let codes = try cacheCodes.quantization() { fingerprint += " cache \(codes)" }
+    let format = try cacheFormat.format()
+    // Sums of one form do not go on with another.
+    if format != CacheFormat(), !fingerprint.isEmpty { fingerprint += ", cache of \(format)" }
     var run = try EvaluationRun(
       evaluator, modelFingerprint: fingerprint, shard: shard,
       stateFile: state.map { EvaluationRun.StateFile($0, interval: .seconds(stateInterval)) }, perTokenPath: perToken)
@@ -140,7 +142,7 @@ struct PerplexityCommand: AsyncParsableCommand {
       method, text: text.read(method: method, tokenizer: tokenizer, configuration: model.configuration, folder: folder),
       contextLength: contextLength, stride: stride, windowLimit: chunks,
       modelContextLength: model.configuration.contextLength)
-    let cache = try model.makeCache(.contiguous, quantization: cacheCodes.quantization())
+    let cache = try model.makeCache(.contiguous, format: cacheFormat.format())
     return WindowEvaluator(model: model, plan: plan, cache: cache)
   }
 }
