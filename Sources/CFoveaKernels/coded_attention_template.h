@@ -16,23 +16,31 @@ static inline __attribute__((always_inline)) void coded_load(const char *p, I co
   codes[0] = i_and(codes[0], i_set1(0x0F0F0F0F));
 }
 
-// The queries of one row for one group of keys: query * scale in 15 bits, as 8 upper and 7 lower ones, times `factor`;
-// and the sum of query * bias.
+// Codes less half of their range meet smaller errors of what is rounded than codes as they are: a sum of rounded factors
+// and codes is corrected by the sum of the factors, and biases are those of the middle of the range.
+static inline float coded_middle(const fovea_code_format *format) { return (float)(1u << (format->bits - 1)); }
+static inline V coded_middle_bias(I pair, V scale, V middle) {
+  return v_fma(scale, middle, v_from_bits(i_shift_left(pair, 16)));
+}
+
+// The query of one row for one group of keys: query * scale in 15 bits, as 8 upper and 7 lower ones, times `factor`; and
+// what is added to the dot product with codes.
 static void coded_round_query(const fovea_coded_attention *work, size_t row, size_t key, float *products, int8_t *upper,
                               int8_t *lower, float *factor, float *bias_sum) {
   const size_t padded = coded_dimension(&work->format);
   const float *query = work->queries + row * padded;
   const uint32_t *pairs = (const uint32_t *)work->coded + key_scale_index(&work->format, key, 0);
-  V maxima = v_zero(), biases = v_zero();
+  const V middle = v_set1(coded_middle(&work->format));
+  V maxima = v_zero(), biases = v_zero(), sums = v_zero();
   for (size_t i = 0; i < padded; i += LANES) {
     V q = v_load(query + i);
     I pair = i_load(pairs + i);
-    V product = v_mul(q, v_from_bits(i_and(pair, i_set1((int32_t)0xFFFF0000))));
-    biases = v_fma(q, v_from_bits(i_shift_left(pair, 16)), biases);
+    V scale = v_from_bits(i_and(pair, i_set1((int32_t)0xFFFF0000)));
+    V product = v_mul(q, scale);
+    biases = v_fma(q, coded_middle_bias(pair, scale, middle), biases);
     maxima = v_max(product, v_max(v_sub(v_zero(), product), maxima));
     v_store(products + i, product);
   }
-  *bias_sum = v_sum(biases);
   const float maximum = v_max_across(maxima);
   // Scales this small leave the biases; the inverse would overflow.
   const bool is_plain = maximum > 1e-30f;
@@ -40,9 +48,11 @@ static void coded_round_query(const fovea_coded_attention *work, size_t row, siz
   const V inverse = v_set1(is_plain ? 16255 / maximum : 0);
   for (size_t i = 0; i < padded; i += LANES) {
     I whole = i_round(v_mul(v_load(products + i), inverse));
+    sums = v_add(sums, v_from_integers(whole));
     i_store_bytes((uint8_t *)upper + i, i_shift_right_signed(whole, 7));
     i_store_bytes((uint8_t *)lower + i, i_and(whole, i_set1(127)));
   }
+  *bias_sum = v_sum(v_fnma(v_mul(v_set1(*factor), middle), sums, biases));
 }
 
 // Dot products of `rows` rows with CODED_KEY_VECTORS vectors of keys from `key` on, as scores before their scale.
@@ -93,27 +103,27 @@ static inline __attribute__((always_inline)) void coded_scores(const fovea_coded
     }
 }
 
-// The weights of one row for one group of values: weight * scale in 14 bits, as 7 upper and 7 lower ones, times `factor`;
-// and the sum of weight * bias.
+// The weights of one row for one group of values: weight * scale in 14 bits, as 7 upper and 7 lower ones, times `factor`.
 typedef struct {
   uint8_t upper[FOVEA_KEY_BLOCK];
   uint8_t lower[FOVEA_KEY_BLOCK];
 } coded_weights;
 
 static void coded_round_weights(const float *weights, const char *pairs, size_t low, size_t high, float *products,
-                                coded_weights *rounded, float *factor, float *bias_sum) {
-  V maxima = v_zero(), biases = v_zero();
+                                coded_weights *rounded, float *factor, float *bias_sum, const float middle_code) {
+  const V middle = v_set1(middle_code);
+  V maxima = v_zero(), biases = v_zero(), sums = v_zero();
   for (size_t key = low; key < high; key += LANES) {
     __builtin_prefetch(pairs + 4 * key + CODED_AHEAD);
     V weight = v_load(weights + key);
     I pair = i_load(pairs + 4 * key);
     // What is not seen may be anything, NaN too.
-    V product = v_where(weight, v_mul(weight, v_from_bits(i_and(pair, i_set1((int32_t)0xFFFF0000)))));
-    biases = v_add(biases, v_where(weight, v_mul(weight, v_from_bits(i_shift_left(pair, 16)))));
+    V scale = v_from_bits(i_and(pair, i_set1((int32_t)0xFFFF0000)));
+    V product = v_where(weight, v_mul(weight, scale));
+    biases = v_add(biases, v_where(weight, v_mul(weight, coded_middle_bias(pair, scale, middle))));
     maxima = v_max(product, maxima);
     v_store(products + key, product);
   }
-  *bias_sum = v_sum(biases);
   const float maximum = v_max_across(maxima);
   // Values of a span this small are their bias; the inverse would overflow.
   const bool is_plain = maximum > 1e-30f;
@@ -121,9 +131,11 @@ static void coded_round_weights(const float *weights, const char *pairs, size_t 
   const V inverse = v_set1(is_plain ? 16383 / maximum : 0);
   for (size_t key = low; key < high; key += LANES) {
     I whole = i_round(v_mul(v_load(products + key), inverse));
+    sums = v_add(sums, v_from_integers(whole));
     i_store_bytes(rounded->upper + key, i_shift_right(whole, 7));
     i_store_bytes(rounded->lower + key, i_and(whole, i_set1(127)));
   }
+  *bias_sum = v_sum(v_fnma(v_mul(v_set1(*factor), middle), sums, biases));
 }
 
 // outputs = outputs * old_factor + sums * new_factor for `vectors` vectors of columns and the keys [low, high).
@@ -212,7 +224,7 @@ static inline __attribute__((always_inline)) void coded_rows(const fovea_coded_a
     for (size_t group = 0; group < groups; group++) {
       const size_t index = r * groups + group;
       coded_round_weights(row_scores, pairs + group * FOVEA_KEY_BLOCK * 4, low, high, products, weights + index,
-                          factors + index, bias_sums + index);
+                          factors + index, bias_sums + index, coded_middle(format));
     }
   }
   const int vectors = CODED_VALUE_VECTORS(rows);

@@ -14,6 +14,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @OptionGroup var source: PromptOptions
   @OptionGroup var sampling: SamplingArguments
+  @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -75,7 +76,8 @@ struct GenerateCommand: AsyncParsableCommand {
   private func load(_ folder: String) async throws -> TextGenerator {
     let progress = ProgressLine("loading \(folder)")
     defer { progress.finish() }
-    return try await .load(folder: folder, precision: compute.precision, threadCount: compute.threads)
+    return try await .load(
+      folder: folder, precision: compute.precision, threadCount: compute.threads, cacheFormat: cacheFormat.format())
   }
 
   private func write(

@@ -23,6 +23,8 @@ public final class DecoderModel: Sendable {
   public let precision: Precision
   /// Where evaluation runs.
   public let stream: ComputeStream
+  /// In which form caches hold keys and values where nothing else is asked for.
+  public let cacheFormat: CacheFormat
 
   let weights: DecoderWeights
   let workspace: Workspace
@@ -32,7 +34,11 @@ public final class DecoderModel: Sendable {
   /// Tokens evaluated together: enough for the products to run at full speed, few enough to bound the activations.
   static let rowsPerChunk = 512
 
-  init(configuration: ModelConfiguration, weights: DecoderWeights, precision: Precision, stream: ComputeStream) {
+  init(
+    configuration: ModelConfiguration, weights: DecoderWeights, precision: Precision, stream: ComputeStream,
+    cacheFormat: CacheFormat = CacheFormat()
+  ) {
+    self.cacheFormat = cacheFormat
     self.configuration = configuration
     self.weights = weights
     self.precision = precision
@@ -55,22 +61,24 @@ public final class DecoderModel: Sendable {
   /// An empty cache for this model, which keeps the whole text.
   public func makeCache() -> KeyValueCache { makeCache(checked: .contiguous) }
 
-  /// An empty cache for this model that keeps what `policy` says, in the form that `format` says.
+  /// An empty cache for this model that keeps what `policy` says, in the form that `format` says, or
+  /// ``cacheFormat``.
   ///
   /// - Throws: ``ModelError`` for sizes out of range, and for a policy that does not go with the model's rotary scaling.
   public func makeCache(
-    _ policy: CachePolicy, format: CacheFormat = CacheFormat()
+    _ policy: CachePolicy, format: CacheFormat? = nil
   ) throws(ModelError) -> KeyValueCache {
     try policy.check(configuration)
-    try format.check()
+    try format?.check()
     return makeCache(checked: policy, format: format)
   }
 
   /// An empty cache; if it `keepsEverything`, its rings have room for a whole context more than they must: the reference
   /// for the rings.
   package func makeCache(
-    checked policy: CachePolicy = .contiguous, format: CacheFormat = CacheFormat(), keepsEverything: Bool = false
+    checked policy: CachePolicy = .contiguous, format: CacheFormat? = nil, keepsEverything: Bool = false
   ) -> KeyValueCache {
+    let format = format ?? cacheFormat
     let elementType = format.elementType ?? (precision == .native ? weights.storedType : .float32)
     let lengthLimit = policy.bound == nil ? configuration.contextLength : nil
     let stores = configuration.layers.map { layer in

@@ -195,7 +195,7 @@ static void check_coded(const fovea_kernels *table) {
           const fovea_kernels *scalar = &fovea_kernels_scalar;
           attend_coded(scalar, scalar, format, q, k, v, rows, key_counts[n], expected);
           attend_coded(table, table, format, q, k, v, rows, key_counts[n], got);
-          compare(table->name, "coded attention", expected, got, rows * dimensions[d], 1e-2);
+          compare(table->name, "coded attention", expected, got, rows * dimensions[d], 5e-3);
           // The first row sees what it sees alone.
           attend_coded(table, table, format, q, k, v, 1, key_counts[n], alone);
           if (memcmp(got, alone, dimensions[d] * 4) != 0) fail(table->name, "coded attention of one row", rows, 0, 0);

@@ -134,8 +134,8 @@ typedef bool (*fovea_attention_rows_kernel)(const fovea_attention_rows *work);
 //
 // The dot products and the sums of values are those of integers. What enters them beside the codes is rounded: q *
 // key_scale to 15 bits, sign included, the largest of a row and group of positions being 16255, and p * value_scale to 14
-// bits, the largest of a row, block and group of dimensions being 16383. The biases are summed in float32. Keys whose p
-// is 0 are left out. Error: 1/32000 of the largest factor for each code, and float32 rounding.
+// bits, the largest of a row, block and group of dimensions being 16383. The rest is float32. Keys whose p is 0 are left
+// out. Error: 1/64000 of the largest factor times the range of the codes for each code, and float32 rounding.
 typedef struct {
   fovea_attention_block block;
   fovea_code_format format;

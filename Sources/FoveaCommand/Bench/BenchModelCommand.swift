@@ -64,11 +64,10 @@ struct BenchModelCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let folders = try model.isEmpty ? [ModelFolder.standard()] : model
+    // Looked for before anything is measured, so that a wrong path costs no time.
+    let folders = try (model.isEmpty ? [ModelFolder.standard()] : model).map { try ModelOptions.checkedFolder($0) }
     let tests = ModelTest.all(promptLengths: prompt.counts, generatedCounts: generate.counts, depths: depth.counts)
     let streams = try (threads?.counts.map { $0 } ?? [nil]).map { try ComputeStream(threadCount: $0) }
-    // Opened before anything is measured, so that a wrong path costs no time.
-    for folder in folders { _ = try ModelOptions.checkedFolder(folder) }
     var peaks: [MachinePeaks] = []
     for stream in streams { peaks.append(try await stream.perform { MachinePeaks.measure(on: stream) }) }
     var report = ModelBenchReport(instructionSet: streams[0].instructionSet.name, peaks: peaks)
@@ -77,8 +76,8 @@ struct BenchModelCommand: AsyncParsableCommand {
       for precision in precision.isEmpty ? [.native] : precision {
         for (stream, peaks) in zip(streams, peaks) {
           resetPeakMemory()
-          var benchmark = try await ModelBenchmark.load(folder: folder, precision: precision, stream: stream)
-          benchmark.cacheFormat = try cacheFormat.format()
+          let benchmark = try await ModelBenchmark.load(
+            folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat.format())
           for test in tests {
             let result = try await time(test, benchmark, peaks: peaks)
             report.results.append(result)

@@ -28,21 +28,22 @@ struct ModelBenchmark: Sendable {
   let folder: String
   let model: DecoderModel
   let loadSeconds: Double
-  /// How the cache of the tests is held.
-  var cacheFormat = CacheFormat()
 
   /// The last part of the folder's path.
   var name: String { folder.split(separator: "/").last.map(String.init) ?? folder }
 
   /// Loads the model twice and counts the second time, when its files are in memory; then checks its arithmetic.
-  static func load(folder: String, precision: Precision, stream: ComputeStream) async throws -> ModelBenchmark {
+  static func load(
+    folder: String, precision: Precision, stream: ComputeStream, cacheFormat: CacheFormat
+  ) async throws -> ModelBenchmark {
     let progress = ProgressLine("loading \(folder)")
     defer { progress.finish() }
     return try await stream.perform {
       _ = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
       let clock = ContinuousClock()
       let start = clock.now
-      let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
+      let model = try DecoderModel.load(
+        folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat)
       let benchmark = ModelBenchmark(folder: folder, model: model, loadSeconds: (clock.now - start) / .seconds(1))
       try benchmark.check()
       return benchmark
@@ -69,7 +70,7 @@ struct ModelBenchmark: Sendable {
     guard test.depth + test.count <= limit else {
       throw CommandError(.usage, "\(test) needs \(test.depth + test.count) positions, \(name) has \(limit)")
     }
-    let cache = try makeCache()
+    let cache = model.makeCache()
     if test.depth > 0 { _ = try model.evaluate(randomTokens(test.depth), cache: cache, logits: .none) }
     let tokens = randomTokens(test.count)
     let clock = ContinuousClock()
@@ -87,8 +88,6 @@ struct ModelBenchmark: Sendable {
     return times
   }
 
-  func makeCache() throws -> KeyValueCache { try model.makeCache(.contiguous, format: cacheFormat) }
-
   func randomTokens(_ count: Int) -> [Int] {
     var generator = RandomGenerator(seed: UInt64(count))
     return (0..<count).map { _ in Int.random(in: 0..<model.configuration.vocabularySize, using: &generator) }
@@ -99,9 +98,8 @@ struct ModelBenchmark: Sendable {
   /// Bytes that a generated token reads on average: the weights, and keys and values of the positions before.
   func bytesPerToken(of test: ModelTest) -> Double {
     let positions = Double(test.depth) + Double(test.count) / 2
-    if cacheFormat != CacheFormat() {
-      return Double(model.weightByteCountPerToken)
-        + Double(model.cacheByteCountRead(at: Int(positions), format: cacheFormat))
+    if model.cacheFormat.quantization != nil {
+      return Double(model.weightByteCountPerToken + model.cacheByteCountRead(at: Int(positions)))
     }
     return Double(model.weightByteCountPerToken) + positions * Double(model.cacheByteCountPerPosition)
   }

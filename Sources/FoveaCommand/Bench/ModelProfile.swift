@@ -55,7 +55,7 @@ extension ModelBenchmark {
   /// One more repetition of `test`, measured phase by phase; generation chooses its tokens greedily.
   func profile(_ test: ModelTest) throws -> ModelProfile {
     let profile = PhaseProfile(threadCount: model.stream.threadCount)
-    let cache = try makeCache()
+    let cache = model.makeCache()
     if test.depth > 0 { _ = try model.evaluate(randomTokens(test.depth), cache: cache, logits: .none) }
     let tokens = randomTokens(test.count)
     var sampler = try Sampler(SamplingOptions(temperature: 0), vocabularySize: model.configuration.vocabularySize)

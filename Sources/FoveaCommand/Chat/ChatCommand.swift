@@ -17,6 +17,7 @@ struct ChatCommand: AsyncParsableCommand {
   var load: String?
 
   @OptionGroup var sampling: SamplingArguments
+  @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -29,7 +30,7 @@ struct ChatCommand: AsyncParsableCommand {
     let progress = ProgressLine("loading \(folder)")
     defer { progress.finish() }
     let generator = try await TextGenerator.load(
-      folder: folder, precision: compute.precision, threadCount: compute.threads)
+      folder: folder, precision: compute.precision, threadCount: compute.threads, cacheFormat: cacheFormat.format())
     progress.finish()
     let loadDuration = ContinuousClock.now - startTime
     let session = try ChatSession(

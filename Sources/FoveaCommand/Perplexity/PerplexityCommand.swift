@@ -135,15 +135,15 @@ struct PerplexityCommand: AsyncParsableCommand {
   }
 
   private func loadEvaluator(_ folder: String, on stream: ComputeStream) throws -> WindowEvaluator {
-    let model = try DecoderModel.load(folder: folder, precision: compute.precision, stream: stream)
+    let model = try DecoderModel.load(
+      folder: folder, precision: compute.precision, stream: stream, cacheFormat: cacheFormat.format())
     let tokenizer = text.tokens == nil ? try TextGenerator.tokenizerIfPresent(folder: folder) : nil
     try tokenizer?.checkVocabulary(fitsModelOf: model.configuration.vocabularySize, folder: folder)
     let plan = try EvaluationPlan(
       method, text: text.read(method: method, tokenizer: tokenizer, configuration: model.configuration, folder: folder),
       contextLength: contextLength, stride: stride, windowLimit: chunks,
       modelContextLength: model.configuration.contextLength)
-    let cache = try model.makeCache(.contiguous, format: cacheFormat.format())
-    return WindowEvaluator(model: model, plan: plan, cache: cache)
+    return WindowEvaluator(model: model, plan: plan)
   }
 }
 
