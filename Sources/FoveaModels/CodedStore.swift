@@ -7,7 +7,7 @@ struct CodedStore {
   /// The most blocks held at a time.
   let slotLimit: Int
   private let format: fovea_code_format
-  private let headCount: Int
+  let headCount: Int
   private(set) var slotCount = 0
   private(set) var storage = TensorStorage(byteCount: 0)
 
@@ -68,6 +68,14 @@ struct CodedStore {
     return copy
   }
 
+  /// The bytes of a block of one head.
+  var blockByteCount: Int { format.blockByteCount }
+
+  /// Where a block of a head lies.
+  func address(block: Int, head: Int) -> UnsafeMutableRawPointer {
+    storage.baseAddress + (head * slotCount + block % slotCount) * blockByteCount
+  }
+
   /// Writes one block of one head; `keys` and `values` are its first rows, whose elements are `headDimension` apart.
   func write(
     block: Int, head: Int, keys: UnsafeRawPointer, values: UnsafeRawPointer, element: fovea_element,
@@ -76,7 +84,7 @@ struct CodedStore {
     let stride = format.dimension
     var work = fovea_code_block(
       format: format, keys: keys, key_stride: stride, values: values, value_stride: stride, element: element,
-      block: storage.baseAddress + (head * slotCount + block % slotCount) * format.blockByteCount)
+      block: address(block: block, head: head))
     kernels.pointee.code_block(&work)
   }
 
