@@ -9,6 +9,8 @@ struct CodedStore {
   private let format: fovea_code_format
   let headCount: Int
   private(set) var slotCount = 0
+  /// The first block of the text that was ever there: not the first one where a saved cache was restored.
+  var firstBlock = 0
   private(set) var storage = TensorStorage(byteCount: 0)
 
   /// The positions of a block.
@@ -39,8 +41,11 @@ struct CodedStore {
 
   /// Whether the blocks from that of `position` on are there, if those up to `end` were written.
   func holds(from position: Int, writtenEnd end: Int) -> Bool {
-    position / Self.blockLength >= end / Self.blockLength - slotCount
+    position / Self.blockLength >= max(firstBlock, end / Self.blockLength - slotCount)
   }
+
+  /// Begins another text.
+  mutating func clear() { firstBlock = 0 }
 
   /// Makes room for the blocks of positions up to `end`.
   mutating func reserve(end: Int) {

@@ -101,6 +101,7 @@ struct KeyValueStore {
   /// Makes room for positions up to `end`, of which those before `length` are there.
   mutating func reserve(end: Int, length: Int) {
     writtenEnd = length == 0 ? end : max(writtenEnd, end)
+    if length == 0 { coded?.clear() }
     if let bound, sinks == nil {
       sinks = SinkRows(
         count: bound.sinkCount, headCount: headCount, rowByteCount: headDimension * elementType.byteCount)
