@@ -1,6 +1,7 @@
 internal import CFoveaKernels
 internal import FoveaAttention
 public import FoveaCore
+internal import Synchronization
 
 /// Which positions' logits an evaluation gives.
 public enum LogitSelection: Sendable {
@@ -25,7 +26,10 @@ public final class DecoderModel: Sendable {
   public let stream: ComputeStream
   /// In which form caches hold keys and values where nothing else is asked for.
   public let cacheFormat: CacheFormat
+  /// Where the model was loaded from.
+  public let folder: String
 
+  private let knownFingerprint = Mutex<String?>(nil)
   let weights: DecoderWeights
   let workspace: Workspace
   let rotaries: [RotaryEmbedding]
@@ -35,9 +39,10 @@ public final class DecoderModel: Sendable {
   static let rowsPerChunk = 512
 
   init(
-    configuration: ModelConfiguration, weights: DecoderWeights, precision: Precision, stream: ComputeStream,
-    cacheFormat: CacheFormat = CacheFormat()
+    folder: String, configuration: ModelConfiguration, weights: DecoderWeights, precision: Precision,
+    stream: ComputeStream, cacheFormat: CacheFormat = CacheFormat()
   ) {
+    self.folder = folder
     self.cacheFormat = cacheFormat
     self.configuration = configuration
     self.weights = weights
@@ -56,6 +61,16 @@ public final class DecoderModel: Sendable {
       configuration.size(
         of: buffer, activationType: activationType, productType: productType, angleCount: angleCount)
     }
+  }
+
+  /// What ``modelFingerprint(folder:)`` gives; every file of the model is read the first time.
+  ///
+  /// - Throws: errors about files that are no longer there.
+  public func fingerprint() throws -> String {
+    if let known = knownFingerprint.withLock({ $0 }) { return known }
+    let fingerprint = try modelFingerprint(folder: folder)
+    knownFingerprint.withLock { $0 = fingerprint }
+    return fingerprint
   }
 
   /// An empty cache for this model, which keeps the whole text.

@@ -19,17 +19,17 @@ struct KeyValueStore {
   private let window: Int?
   /// Where the first positions stay, which and for whom.
   let bound: CacheBound?
-  private let headCount: Int
-  private let headDimension: Int
+  let headCount: Int
+  let headDimension: Int
   private(set) var capacity = 0
-  private var keys = TensorStorage(byteCount: 0)
-  private var values = TensorStorage(byteCount: 0)
+  private(set) var keys = TensorStorage(byteCount: 0)
+  private(set) var values = TensorStorage(byteCount: 0)
   /// The first positions; there from the first ``reserve(end:length:)`` on.
-  private var sinks: SinkRows?
+  private(set) var sinks: SinkRows?
   /// The blocks that are whole, of a quantised cache.
-  private(set) var coded: CodedStore?
+  var coded: CodedStore?
   /// One past the last position ever written since the store was cleared.
-  private var writtenEnd = 0
+  private(set) var writtenEnd = 0
 
   /// Room is added in steps of this many positions, and by at least half of what is there.
   private static let step = Int(FOVEA_KEY_BLOCK)
@@ -78,7 +78,7 @@ struct KeyValueStore {
   var headStride: Int { capacity * headDimension }
 
   /// The first position whose key a query at `position` or later sees.
-  private func firstVisible(from position: Int) -> Int {
+  func firstVisible(from position: Int) -> Int {
     let first = window.map { max(0, position - $0 + 1) } ?? 0
     guard let bound, position >= bound.size else { return first }
     return max(first, position - bound.recentCount + 1)
@@ -93,9 +93,21 @@ struct KeyValueStore {
   }
 
   /// The first position that a query at `position` or later reads as a row.
-  private func firstRow(from position: Int) -> Int {
+  func firstRow(from position: Int) -> Int {
     let first = firstVisible(from: position)
     return coded == nil ? first : max(first, position / Self.step * Self.step)
+  }
+
+  /// Makes room for a text of `length` positions, of which those from `first` on are about to be written.
+  mutating func reserve(length: Int, from first: Int) {
+    reserve(end: length, length: 0)
+    guard first > 0 else { return }
+    // Positions before `first` are never there.
+    writtenEnd = first + capacity
+    // What lies in a block before the first position that is there is multiplied by weights of zero.
+    for storage in [keys, values] {
+      storage.baseAddress.initializeMemory(as: UInt8.self, repeating: 0, count: storage.byteCount)
+    }
   }
 
   /// Makes room for positions up to `end`, of which those before `length` are there.

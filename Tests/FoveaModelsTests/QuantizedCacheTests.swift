@@ -1,5 +1,6 @@
 import FoveaCore
 import FoveaModels
+import FoveaTestSupport
 import Testing
 
 /// Caches in codes: exact for any cut of the text and near to the full one.
@@ -101,6 +102,41 @@ import Testing
       let errors = zip(coded.losses, full.losses).dropFirst(256).map { abs($0 - $1) }
       let mean = errors.reduce(0, +) / Double(errors.count)
       #expect(mean > 0 && mean <= limit, "\(bits) bits: \(mean)")
+    }
+  }
+
+  @Test("a saved cache goes on with the same bits, also after a trim; one of another form is refused")
+  func saved() throws {
+    let golden = try GoldenModel("mistral_window")
+    func load(_ format: CacheFormat) throws -> DecoderModel {
+      try DecoderModel.load(folder: golden.folder, stream: ComputeStream(threadCount: 2), cacheFormat: format)
+    }
+    let format = CacheFormat(quantization: try CacheQuantization(bits: 4))
+    let model = try load(format)
+    try withTemporaryFolder { folder in
+      let path = folder + "/text.cache"
+      for policy in [
+        CachePolicy.contiguous, .rotating(maxSize: 700, sinkTokens: 4), .streaming(maxSize: 300, sinkTokens: 4),
+      ] {
+        for length in [0, 200, 1400, 2600] {
+          let tokens = text(golden, count: length)
+          let cache = try model.makeCache(policy)
+          #expect(cache.format == format)
+          _ = try model.evaluate(tokens, cache: cache, logits: .none)
+          try model.saveCache(cache, to: path)
+          let loaded = try model.loadCache(from: path)
+          for kept in [length, max(0, length - 7), max(0, length - 260)] {
+            #expect(cache.trim(to: kept) == loaded.trim(to: kept))
+            let got = try model.evaluate([5, 7, 9], cache: loaded, logits: .all).floats()
+            let expected = try model.evaluate([5, 7, 9], cache: cache, logits: .all).floats()
+            #expect(got.map(\.bitPattern) == expected.map(\.bitPattern), "\(policy), \(kept) of \(length)")
+          }
+          for other in [CacheFormat(), CacheFormat(quantization: try CacheQuantization(bits: 8))] {
+            let error = #expect(throws: ModelError.self) { try load(other).loadCache(from: path) }
+            #expect(error?.kind == .invalidCacheFile && error?.message.contains("4 bits") == true, "\(error as Any)")
+          }
+        }
+      }
     }
   }
 
