@@ -83,10 +83,12 @@ let package = Package(
 
     // MARK: Tests
     tests("FoveaCoreTests", ["FoveaCore", "CFoveaKernels"]),
-    tests("FoveaAttentionTests", ["FoveaAttention"]),
+    tests("FoveaAttentionTests", ["FoveaAttention", "CFoveaKernels"]),
     tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
-    tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
+    tests(
+      "FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaSafetensors", "FoveaTokenizers"],
+      resources: [.copy("Fixtures")]),
     tests(
       "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),

@@ -20,4 +20,6 @@
     .pack_values[FOVEA_TILE_FLOAT32] = pack_values_float32,
     .attention[FOVEA_TILE_FLOAT32] = attention_float32,
     .attention_merge = attention_merge,
+    .code_block = code_block,
+    .coded_attention = coded_attention,
     .scale = scale,

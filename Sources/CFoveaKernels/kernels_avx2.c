@@ -7,6 +7,7 @@
 #include "elementwise_template.h"
 #include "attention_merge.h"
 #include "quantized_generic.h"
+#include "coded_rounding.h"
 
 // 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row walks 8 weight rows at once so that
 // eight chains hide the latency of the multiply-add.
@@ -22,6 +23,10 @@
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
 #include "packed_linear_template.h"
+
+#define CODED_KEY_VECTORS 1
+#define CODED_VALUE_VECTORS(rows) 1
+#include "coded_attention_template.h"
 
 const fovea_kernels fovea_kernels_avx2 = {
     .name = "avx2",

@@ -7,6 +7,7 @@
 #include "elementwise_template.h"
 #include "attention_merge.h"
 #include "quantized_generic.h"
+#include "coded_rounding.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
 // reduced together. One row takes 16 weight rows at once for the latter.
@@ -22,6 +23,18 @@
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
 #include "packed_linear_template.h"
+
+// sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.
+static inline I i_dot(I sums, I codes, I factors) {
+  __m512i even = _mm512_and_si512(codes, _mm512_set1_epi16(0x00FF)), odd = _mm512_srli_epi16(codes, 8);
+  __m512i even_factors = _mm512_srai_epi16(_mm512_slli_epi16(factors, 8), 8);
+  __m512i odd_factors = _mm512_srai_epi16(factors, 8);
+  __m512i pairs = _mm512_add_epi32(_mm512_madd_epi16(even, even_factors), _mm512_madd_epi16(odd, odd_factors));
+  return _mm512_add_epi32(sums, pairs);
+}
+#define CODED_KEY_VECTORS 2
+#define CODED_VALUE_VECTORS(rows) ((rows) <= 3 ? 4 : 2)
+#include "coded_attention_template.h"
 
 const fovea_kernels fovea_kernels_avx512 = {
     .name = "avx512",

@@ -7,6 +7,7 @@
 #include "elementwise_template.h"
 #include "attention_merge.h"
 #include "quantized_vnni.h"
+#include "coded_rounding.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
 // reduced together. One row takes 16 weight rows at once for the latter.
@@ -35,6 +36,12 @@
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
 #include "packed_linear_template.h"
+
+// sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.
+static inline I i_dot(I sums, I codes, I factors) { return _mm512_dpbusd_epi32(sums, codes, factors); }
+#define CODED_KEY_VECTORS 2
+#define CODED_VALUE_VECTORS(rows) ((rows) <= 3 ? 4 : 2)
+#include "coded_attention_template.h"
 
 static inline V v_load_pairs(const uint16_t *p) { return v_load((const float *)p); }
 static inline V v_load_first_pairs(const uint16_t *p, size_t count) {

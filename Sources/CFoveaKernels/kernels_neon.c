@@ -6,6 +6,7 @@
 #include "elementwise_template.h"
 #include "attention_merge.h"
 #include "quantized_generic.h"
+#include "coded_rounding.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers.
 #define LINEAR_ROWS 4
@@ -20,6 +21,10 @@
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
 #include "packed_linear_template.h"
+
+#define CODED_KEY_VECTORS 2
+#define CODED_VALUE_VECTORS(rows) 2
+#include "coded_attention_template.h"
 
 const fovea_kernels fovea_kernels_neon = {
     .name = "neon",

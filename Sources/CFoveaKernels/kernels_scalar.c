@@ -9,6 +9,7 @@
 #pragma STDC FP_CONTRACT OFF
 
 #include "quantized_generic.h"
+#include "coded_rounding.h"
 
 static float from_bits(uint32_t bits) {
   float value;
@@ -213,16 +214,20 @@ static bool pack_values_float32(const fovea_pack *work) {
   return pack_rows(work, fovea_padded_value_dimension(work->dimension));
 }
 
-static double score(const fovea_attention_block *work, size_t row, size_t key) {
-  const float *q = (const float *)work->queries + row * work->dimension;
-  const float *k = (const float *)work->keys + key * work->dimension;
-  double sum = 0;
-  for (size_t i = 0; i < work->dimension; i++) sum += (double)q[i] * (double)k[i];
+static double finish_score(const fovea_attention_block *work, size_t row, size_t key, double sum) {
   sum *= (double)work->scale;
   if (work->soft_cap > 0) sum = (double)work->soft_cap * tanh(sum / (double)work->soft_cap);
   if (!work->mask) return sum;
   double mask = (double)work->mask[row * FOVEA_KEY_BLOCK + key];
   return mask == -(double)INFINITY ? mask : sum + mask;
+}
+
+static double score(const fovea_attention_block *work, size_t row, size_t key) {
+  const float *q = (const float *)work->queries + row * work->dimension;
+  const float *k = (const float *)work->keys + key * work->dimension;
+  double sum = 0;
+  for (size_t i = 0; i < work->dimension; i++) sum += (double)q[i] * (double)k[i];
+  return finish_score(work, row, key, sum);
 }
 
 static float join_maxima(float old_maximum, float block_maximum, double *old_factor, double *new_factor) {
@@ -238,29 +243,37 @@ static float join(float old_value, double old_factor, float block_value, double 
   return (float)((double)old_value * old_factor + (double)block_value * new_factor);
 }
 
+// Turns a row's scores of the keys [begin, end) into weights and joins their maximum and sum to the row's; false if no
+// key is left.
+static bool weigh_keys(const fovea_attention_block *work, size_t row, double *scores, size_t begin, size_t end,
+                       double *old_factor, double *new_factor) {
+  double maximum = -(double)INFINITY, sum = 0;
+  bool has_nan = false;
+  for (size_t key = begin; key < end; key++) {
+    has_nan |= isnan(scores[key]);
+    maximum = fmax(maximum, scores[key]);
+  }
+  if (has_nan) maximum = NAN;
+  if (maximum == -(double)INFINITY) return false;
+  // The block's results are rounded to float32 before they are joined, as they are when a block is kept apart.
+  float block_maximum = (float)maximum, old_maximum = work->maxima[row];
+  for (size_t key = begin; key < end; key++) {
+    scores[key] = exp(scores[key] - (double)block_maximum);
+    sum += scores[key];
+  }
+  work->maxima[row] = join_maxima(old_maximum, block_maximum, old_factor, new_factor);
+  work->sums[row] = join(work->sums[row], *old_factor, (float)sum, *new_factor);
+  return true;
+}
+
 static void attention_float32(const fovea_attention_block *work) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);
   double *scores = work->scratch;
   for (size_t row = 0; row < work->row_count; row++) {
     size_t begin = (size_t)work->visible_begin[row], end = (size_t)work->visible_end[row];
-    double maximum = -(double)INFINITY, sum = 0;
-    bool has_nan = false;
-    for (size_t key = begin; key < end; key++) {
-      scores[key] = score(work, row, key);
-      has_nan |= isnan(scores[key]);
-      maximum = fmax(maximum, scores[key]);
-    }
-    if (has_nan) maximum = NAN;
-    if (maximum == -(double)INFINITY) continue;
-    // The block's results are rounded to float32 before they are joined, as they are when a block is kept apart.
-    float block_maximum = (float)maximum, old_maximum = work->maxima[row];
-    for (size_t key = begin; key < end; key++) {
-      scores[key] = exp(scores[key] - (double)block_maximum);
-      sum += scores[key];
-    }
+    for (size_t key = begin; key < end; key++) scores[key] = score(work, row, key);
     double old_factor, new_factor;
-    work->maxima[row] = join_maxima(old_maximum, block_maximum, &old_factor, &new_factor);
-    work->sums[row] = join(work->sums[row], old_factor, (float)sum, new_factor);
+    if (!weigh_keys(work, row, scores, begin, end, &old_factor, &new_factor)) continue;
     for (size_t i = 0; i < work->value_dimension; i++) {
       double total = 0;
       for (size_t key = begin; key < end; key++)
@@ -270,6 +283,8 @@ static void attention_float32(const fovea_attention_block *work) {
     }
   }
 }
+
+#include "coded_attention_scalar.h"
 
 static void attention_merge(const fovea_attention_merge *work) {
   size_t padded = fovea_padded_value_dimension(work->value_dimension);

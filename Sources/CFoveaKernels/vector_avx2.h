@@ -147,3 +147,32 @@ LOAD_COLUMNS(v_load_columns_f32, float, v_load)
 LOAD_COLUMNS(v_load_columns_f16, uint16_t, v_load_f16)
 LOAD_COLUMNS(v_load_columns_bf16, uint16_t, v_load_bf16)
 #undef LOAD_COLUMNS
+
+// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane.
+typedef __m256i I;
+static inline I i_load(const void *p) { return _mm256_loadu_si256(p); }
+static inline I i_set1(int32_t x) { return _mm256_set1_epi32(x); }
+static inline I i_add(I a, I b) { return _mm256_add_epi32(a, b); }
+static inline I i_and(I a, I b) { return _mm256_and_si256(a, b); }
+#define i_shift_left(x, count) _mm256_slli_epi32(x, count)
+#define i_shift_right(x, count) _mm256_srli_epi32(x, count)
+#define i_shift_right_signed(x, count) _mm256_srai_epi32(x, count)
+static inline I i_round(V x) { return _mm256_cvtps_epi32(x); }
+static inline V v_from_integers(I x) { return _mm256_cvtepi32_ps(x); }
+static inline V v_from_bits(I x) { return _mm256_castsi256_ps(x); }
+static inline void i_store_bytes(uint8_t *p, I x) {
+  const __m256i bytes = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,  //
+                                         0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  __m256i packed = _mm256_shuffle_epi8(x, bytes);
+  _mm_storel_epi64((__m128i *)p, _mm_unpacklo_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1)));
+}
+// sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.
+static inline I i_dot(I sums, I codes, I factors) {
+  __m256i even = _mm256_and_si256(codes, _mm256_set1_epi16(0x00FF)), odd = _mm256_srli_epi16(codes, 8);
+  __m256i even_factors = _mm256_srai_epi16(_mm256_slli_epi16(factors, 8), 8);
+  __m256i odd_factors = _mm256_srai_epi16(factors, 8);
+  __m256i pairs = _mm256_add_epi32(_mm256_madd_epi16(even, even_factors), _mm256_madd_epi16(odd, odd_factors));
+  return _mm256_add_epi32(sums, pairs);
+}
+// `x` where `condition` is not 0, else 0.
+static inline V v_where(V condition, V x) { return _mm256_and_ps(_mm256_cmp_ps(condition, v_zero(), _CMP_NEQ_UQ), x); }

@@ -185,3 +185,21 @@ static inline void v_transpose(V rows[LANES]) {
     rows[12 + c] = _mm512_shuffle_f32x4(odd01, odd23, 0xDD);
   }
 }
+
+// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane.
+typedef __m512i I;
+static inline I i_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline I i_set1(int32_t x) { return _mm512_set1_epi32(x); }
+static inline I i_add(I a, I b) { return _mm512_add_epi32(a, b); }
+static inline I i_and(I a, I b) { return _mm512_and_si512(a, b); }
+#define i_shift_left(x, count) _mm512_slli_epi32(x, count)
+#define i_shift_right(x, count) _mm512_srli_epi32(x, count)
+#define i_shift_right_signed(x, count) _mm512_srai_epi32(x, count)
+static inline I i_round(V x) { return _mm512_cvtps_epi32(x); }
+static inline V v_from_integers(I x) { return _mm512_cvtepi32_ps(x); }
+static inline V v_from_bits(I x) { return _mm512_castsi512_ps(x); }
+static inline void i_store_bytes(uint8_t *p, I x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x)); }
+// `x` where `condition` is not 0, else 0.
+static inline V v_where(V condition, V x) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(condition, v_zero(), _CMP_NEQ_UQ), x);
+}

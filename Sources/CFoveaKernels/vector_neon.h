@@ -122,3 +122,35 @@ LOAD_COLUMNS(v_load_columns_f32, float, v_load)
 LOAD_COLUMNS(v_load_columns_f16, uint16_t, v_load_f16)
 LOAD_COLUMNS(v_load_columns_bf16, uint16_t, v_load_bf16)
 #undef LOAD_COLUMNS
+
+// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane.
+typedef int32x4_t I;
+static inline I i_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+static inline I i_set1(int32_t x) { return vdupq_n_s32(x); }
+static inline I i_add(I a, I b) { return vaddq_s32(a, b); }
+static inline I i_and(I a, I b) { return vandq_s32(a, b); }
+#define i_shift_left(x, count) vshlq_n_s32(x, count)
+#define i_shift_right(x, count) vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(x), count))
+#define i_shift_right_signed(x, count) vshrq_n_s32(x, count)
+static inline I i_round(V x) { return vcvtnq_s32_f32(x); }
+static inline V v_from_integers(I x) { return vcvtq_f32_s32(x); }
+static inline V v_from_bits(I x) { return vreinterpretq_f32_s32(x); }
+static inline void i_store_bytes(uint8_t *p, I x) {
+  int16x4_t halves = vmovn_s32(x);
+  int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
+  memcpy(p, &bytes, 4);
+}
+// sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`. A product of
+// two fits into 16 bits: 255 * -128.
+static inline I i_dot(I sums, I codes, I factors) {
+  uint8x16_t bytes = vreinterpretq_u8_s32(codes);
+  int8x16_t signs = vreinterpretq_s8_s32(factors);
+  int16x8_t low = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes))), vmovl_s8(vget_low_s8(signs)));
+  int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(bytes))), vmovl_s8(vget_high_s8(signs)));
+  return vaddq_s32(sums, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+// `x` where `condition` is not 0, else 0.
+static inline V v_where(V condition, V x) {
+  uint32x4_t is_zero = vceqq_f32(condition, vdupq_n_f32(0));
+  return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), is_zero));
+}

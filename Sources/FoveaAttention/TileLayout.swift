@@ -7,6 +7,7 @@ struct TileLayout {
   let rowCount: Int
   let paddedValueDimension: Int
   private let queryOffset: Int
+  private let codedQueryOffset: Int
   private let keyOffset: Int
   private let valueOffset: Int
   private let kernelOffset: Int
@@ -32,9 +33,12 @@ struct TileLayout {
       return end
     }
     queryOffset = reserve(fovea_packed_query_byte_count(kind, rowCount, problem.headDimension))
+    let codes = engine.codes?.format
+    codedQueryOffset = reserve((codes?.paddedDimension ?? 0) * rowCount * MemoryLayout<Float>.stride)
     keyOffset = reserve(fovea_packed_key_byte_count(kind, problem.headDimension))
     valueOffset = reserve(fovea_packed_value_byte_count(kind, problem.valueDimension))
-    kernelOffset = reserve(fovea_attention_scratch_byte_count(kind, problem.valueDimension))
+    kernelOffset = reserve(
+      max(fovea_attention_scratch_byte_count(kind, problem.valueDimension), codes?.scratchByteCount ?? 0))
     rangeOffset = reserve(rowCount * 2 * MemoryLayout<Int32>.stride)
     maskOffset = reserve(
       engine.mask == nil ? 0 : Int(FOVEA_ROW_STEP) * Int(FOVEA_KEY_BLOCK) * MemoryLayout<Float>.stride)
@@ -45,7 +49,8 @@ struct TileLayout {
 
   func pointers(in scratch: UnsafeMutableRawPointer) -> TilePointers {
     TilePointers(
-      kind: kind, rowCount: rowCount, queries: scratch + queryOffset, keys: scratch + keyOffset,
+      kind: kind, rowCount: rowCount, queries: scratch + queryOffset,
+      codedQueries: (scratch + codedQueryOffset).assumingMemoryBound(to: Float.self), keys: scratch + keyOffset,
       values: scratch + valueOffset, kernelScratch: scratch + kernelOffset,
       visibleBegins: (scratch + rangeOffset).assumingMemoryBound(to: Int32.self),
       mask: (scratch + maskOffset).assumingMemoryBound(to: Float.self),
@@ -58,6 +63,8 @@ struct TilePointers {
   var kind: fovea_tile
   var rowCount: Int
   var queries: UnsafeMutableRawPointer
+  /// The queries as they meet codes; without room where there are none.
+  var codedQueries: UnsafeMutablePointer<Float>
   var keys: UnsafeMutableRawPointer
   var values: UnsafeMutableRawPointer
   var kernelScratch: UnsafeMutableRawPointer

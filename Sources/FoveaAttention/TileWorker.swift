@@ -29,14 +29,36 @@ struct TileWorker {
 
   private func queryHead(_ headInGroup: Int) -> Int { tile.keyValueHead * problem.groupSize + headInGroup }
 
-  /// Brings the tile's queries into the kernels' layout.
-  func packQueries() {
+  /// Joins the keys of neighbouring blocks, first to last, to the rows' state.
+  func attend(toBlocks blocks: Range<Int>) {
+    for block in blocks {
+      if block == blocks.lowerBound || needsOtherQueries(before: block) { packQueries(forBlock: block) }
+      attend(toBlock: block)
+    }
+  }
+
+  /// Whether the queries that the block before was read by are not those of `block`.
+  func needsOtherQueries(before block: Int) -> Bool {
+    engine.pointee.prefixQueries != nil && block == engine.pointee.visibleKeys.prefixBlockCount
+  }
+
+  /// Where the query of a head of the tile at a position lies, in elements.
+  func queryOffset(headInGroup: Int, position: Int) -> Int {
+    let strides = engine.pointee.queryStrides
+    return tile.batch * strides.batch + queryHead(headInGroup) * strides.head + position * strides.position
+  }
+
+  /// Brings the tile's queries into the kernels' layout: those that read `block`.
+  func packQueries(forBlock block: Int) {
+    var queries = engine.pointee.queries
+    if let others = engine.pointee.prefixQueries, block < engine.pointee.visibleKeys.prefixBlockCount {
+      queries = others
+    }
+    if block >= engine.pointee.visibleKeys.prefixBlockCount { widenQueries() }
     for headInGroup in 0..<problem.groupSize {
-      let offset =
-        tile.batch * engine.pointee.queryStrides.batch + queryHead(headInGroup) * engine.pointee.queryStrides.head
-        + tile.positions.lowerBound * engine.pointee.queryStrides.position
+      let offset = queryOffset(headInGroup: headInGroup, position: tile.positions.lowerBound)
       var work = fovea_pack(
-        rows: engine.pointee.queries + offset * elementByteCount(engine.pointee.queryType),
+        rows: queries + offset * elementByteCount(engine.pointee.queryType),
         stride: engine.pointee.queryStrides.position,
         element: engine.pointee.queryType, count: tile.positions.count, dimension: problem.headDimension,
         first: headInGroup * tile.positions.count, packed: scratch.queries)
@@ -54,9 +76,7 @@ struct TileWorker {
   /// Joins the keys of one block to the rows' state.
   func attend(toBlock block: Int) {
     let blockStart = block * Self.blockLength
-    let keyCount = min(Self.blockLength, problem.keyLength - blockStart)
-    guard findVisibleKeys(blockStart: blockStart, keyCount: keyCount) else { return }
-
+    let keyCount = engine.pointee.visibleKeys.keyCount(ofBlockAt: blockStart)
     var work = fovea_attention_block()
     work.keys = UnsafeRawPointer(scratch.keys)
     work.values = UnsafeRawPointer(scratch.values)
@@ -66,6 +86,11 @@ struct TileWorker {
     work.scale = engine.pointee.scale
     work.soft_cap = engine.pointee.softCap
     work.scratch = scratch.kernelScratch
+    if engine.pointee.codes != nil, findVisibleKeys(blockStart: blockStart, keyCount: keyCount, form: .codes) {
+      setRows(&work, 0..<rowCount)
+      attendToCodes(work, blockStart: blockStart)
+    }
+    guard findVisibleKeys(blockStart: blockStart, keyCount: keyCount, form: .rows) else { return }
     let attend = scratch.kind == FOVEA_TILE_BFLOAT16 ? kernels.pointee.attention.1 : kernels.pointee.attention.0
 
     guard let mask = engine.pointee.mask else {
@@ -99,7 +124,7 @@ struct TileWorker {
     else { return false }
     var segmentStart = 0
     for segment in engine.pointee.segments {
-      defer { segmentStart += segment.count }
+      defer { segmentStart += segment.span }
       guard blockStart < segmentStart + segment.count else { continue }
       // A block made of several runs is packed.
       guard blockStart >= segmentStart, blockStart + block.key_count <= segmentStart + segment.count else {
@@ -136,8 +161,9 @@ struct TileWorker {
     work.outputs = scratch.outputs + rows.lowerBound * paddedValueDimension
   }
 
-  /// Notes each row's visible run inside the block; false if no row sees any of it.
-  private func findVisibleKeys(blockStart: Int, keyCount: Int) -> Bool {
+  /// Notes each row's visible run inside the block, as far as the row reads it in that form; false if no row sees any of
+  /// it.
+  private func findVisibleKeys(blockStart: Int, keyCount: Int, form: BlockForm) -> Bool {
     if engine.pointee.visibleKeys.seesAll {
       scratch.visibleBegins.update(repeating: 0, count: rowCount)
       scratch.visibleEnds.update(repeating: Int32(keyCount), count: rowCount)
@@ -145,7 +171,8 @@ struct TileWorker {
     }
     var isAnyVisible = false
     for (index, position) in tile.positions.enumerated() {
-      let range = engine.pointee.visibleKeys.range(forQuery: position)
+      let isRead = self.form(ofBlockAt: blockStart, query: position) == form
+      let range = isRead ? engine.pointee.visibleKeys.range(forQuery: position, inBlockAt: blockStart) : 0..<0
       let begin = min(keyCount, max(0, range.lowerBound - blockStart))
       let end = max(begin, min(keyCount, range.upperBound - blockStart))
       isAnyVisible = isAnyVisible || begin < end
@@ -181,7 +208,7 @@ struct TileWorker {
     for segment in engine.pointee.segments {
       let begin = max(blockStart, segmentStart)
       let end = min(blockStart + keyCount, segmentStart + segment.count)
-      defer { segmentStart += segment.count }
+      defer { segmentStart += segment.span }
       guard begin < end else { continue }
       func rows(
         _ base: UnsafeRawPointer, _ strides: AttentionStrides, _ type: fovea_element, _ dimension: Int,

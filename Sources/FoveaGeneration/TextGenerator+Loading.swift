@@ -13,21 +13,26 @@ internal import Darwin
 extension TextGenerator {
   /// Loads the model, tokenizer and default options of a folder in Hugging Face layout.
   ///
-  /// - Parameter threadCount: nil takes what the process may use.
+  /// - Parameters:
+  ///   - threadCount: nil takes what the process may use.
+  ///   - cacheFormat: in which form the model's caches hold keys and values.
   /// - Throws: errors that name the file at fault; `TokenizerError` where the tokenizer knows more tokens than the model.
   public static func load(
-    folder: String, precision: Precision = .native, threadCount: Int? = nil
+    folder: String, precision: Precision = .native, threadCount: Int? = nil,
+    cacheFormat: CacheFormat = CacheFormat()
   ) async throws -> TextGenerator {
     let stream = try ComputeStream(name: "fovea", threadCount: threadCount)
-    return try await load(folder: folder, precision: precision, stream: stream)
+    return try await load(folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat)
   }
 
   /// Loads a folder for computation on `stream`, which other models may share.
   public static func load(
-    folder: String, precision: Precision = .native, stream: ComputeStream
+    folder: String, precision: Precision = .native, stream: ComputeStream,
+    cacheFormat: CacheFormat = CacheFormat()
   ) async throws -> TextGenerator {
     try await stream.perform {
-      let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
+      let model = try DecoderModel.load(
+        folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat)
       return try TextGenerator(
         evaluator: model, tokenizer: tokenizerIfPresent(folder: folder),
         defaultOptions: GenerationOptions.defaults(folder: folder), folder: folder,

@@ -10,14 +10,17 @@ extension DecoderModel {
   ///   - folder: the path of the folder.
   ///   - precision: in which type activations enter products.
   ///   - stream: where to evaluate; nil is ``ComputeStream/shared``.
+  ///   - cacheFormat: in which form caches hold keys and values.
   /// - Throws: ``ModelError`` about the configuration; ``SafetensorsError`` about the weights; ``InstructionSetError``.
   public static func load(
-    folder: String, precision: Precision = .native, stream: ComputeStream? = nil
+    folder: String, precision: Precision = .native, stream: ComputeStream? = nil,
+    cacheFormat: CacheFormat = CacheFormat()
   ) throws -> DecoderModel {
-    try load(folder: folder, precision: precision, stream: stream, needsHead: true)
+    try cacheFormat.check()
+    return try load(folder: folder, precision: precision, stream: stream, needsHead: true, cacheFormat: cacheFormat)
   }
 
-  /// As ``load(folder:precision:stream:)``, for hidden states: a checkpoint without an output matrix will do.
+  /// As ``load(folder:precision:stream:cacheFormat:)``, for hidden states: a checkpoint without an output matrix will do.
   package static func loadForStates(
     folder: String, precision: Precision, stream: ComputeStream?
   ) throws -> DecoderModel {
@@ -25,7 +28,8 @@ extension DecoderModel {
   }
 
   private static func load(
-    folder: String, precision: Precision, stream: ComputeStream?, needsHead: Bool
+    folder: String, precision: Precision, stream: ComputeStream?, needsHead: Bool,
+    cacheFormat: CacheFormat = CacheFormat()
   ) throws -> DecoderModel {
     let configuration = try ModelConfiguration.load(folder: folder)
     let checkpoint = try Checkpoint.open(folder: folder)
@@ -33,7 +37,8 @@ extension DecoderModel {
     let computeStream: ComputeStream
     if let stream { computeStream = stream } else { computeStream = try .shared }
     return DecoderModel(
-      configuration: configuration, weights: weights, precision: precision, stream: computeStream)
+      folder: folder, configuration: configuration, weights: weights, precision: precision, stream: computeStream,
+      cacheFormat: cacheFormat)
   }
 
   /// Whether the output matrix is the embedding: what config.json says, unless the checkpoint has both, and others.
@@ -102,5 +107,10 @@ extension DecoderModel {
   /// at their window and what is evaluated together.
   public func cacheByteCount(length: Int) -> Int {
     makeCache().stores.reduce(0) { $0 + $1.byteCount(positions: length) }
+  }
+
+  /// The bytes of a cache that the token at `position` reads.
+  public func cacheByteCountRead(at position: Int) -> Int {
+    makeCache().stores.reduce(0) { $0 + $1.byteCountRead(at: position) }
   }
 }

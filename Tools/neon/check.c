@@ -152,6 +152,56 @@ static void check_attention(const fovea_kernels *table) {
       }
 }
 
+// One block of attention over codes, which `coder` made; rows see up to `keys` of them.
+static void attend_coded(const fovea_kernels *coder, const fovea_kernels *table, fovea_code_format format, const float *q,
+                         const float *k, const float *v, size_t rows, size_t keys, float *outputs) {
+  size_t dimension = format.dimension, padded = fovea_coded_dimension(&format);
+  void *block = aligned_alloc(64, fovea_coded_block_byte_count(&format));
+  memset(block, 0xFF, fovea_coded_block_byte_count(&format));
+  void *scratch = malloc(fovea_coded_scratch_byte_count(&format));
+  float *queries = calloc(rows * padded, 4);
+  float *maxima = malloc(rows * 4), *sums = malloc(rows * 4), *state = malloc(rows * padded * 4);
+  int32_t *begins = malloc(rows * 4), *ends = malloc(rows * 4);
+  ptrdiff_t stride = (ptrdiff_t)dimension;
+  fovea_code_block rounding = {format, k, stride, v, stride, FOVEA_FLOAT32, block};
+  coder->code_block(&rounding);
+  for (size_t row = 0; row < rows; row++) {
+    memcpy(queries + row * padded, q + row * dimension, dimension * 4);
+    maxima[row] = -INFINITY, sums[row] = 0, begins[row] = (int32_t)(row % 3), ends[row] = (int32_t)(keys - row % 5);
+    memset(state + row * padded, 0, padded * 4);
+  }
+  fovea_coded_attention work = {{NULL, NULL, NULL, rows, FOVEA_KEY_BLOCK, dimension, dimension, 0.2f, 0, begins, ends,
+                                 NULL, maxima, sums, state, scratch, false},
+                                format, block, queries};
+  table->coded_attention(&work);
+  for (size_t row = 0; row < rows; row++)
+    for (size_t i = 0; i < dimension; i++) outputs[row * dimension + i] = state[row * padded + i] / sums[row];
+  free(block), free(scratch), free(queries);
+  free(maxima), free(sums), free(state), free(begins), free(ends);
+}
+
+static void check_coded(const fovea_kernels *table) {
+  enum { MOST_ROWS = 13, MOST_KEYS = 256, MOST_DIMENSION = 96 };
+  static float q[MOST_ROWS * MOST_DIMENSION], k[MOST_KEYS * MOST_DIMENSION], v[MOST_KEYS * MOST_DIMENSION];
+  static float expected[MOST_ROWS * MOST_DIMENSION], got[MOST_ROWS * MOST_DIMENSION], alone[MOST_DIMENSION];
+  for (size_t i = 0; i < sizeof q / 4; i++) q[i] = next_value();
+  for (size_t i = 0; i < sizeof k / 4; i++) k[i] = next_value(), v[i] = next_value();
+  const size_t dimensions[] = {1, 16, 33, 48, 64, 80, 96}, key_counts[] = {7, 8, 43, 130, 256};
+  for (size_t form = 0; form < 4; form++)
+    for (size_t d = 0; d < 7; d++)
+      for (size_t n = 0; n < 5; n++)
+        for (size_t rows = 1; rows <= MOST_ROWS; rows += rows < 4 ? 1 : 9) {
+          fovea_code_format format = {form % 2 ? 4 : 8, form / 2 ? 64 : 32, dimensions[d]};
+          const fovea_kernels *scalar = &fovea_kernels_scalar;
+          attend_coded(scalar, scalar, format, q, k, v, rows, key_counts[n], expected);
+          attend_coded(table, table, format, q, k, v, rows, key_counts[n], got);
+          compare(table->name, "coded attention", expected, got, rows * dimensions[d], 5e-3);
+          // The first row sees what it sees alone.
+          attend_coded(table, table, format, q, k, v, 1, key_counts[n], alone);
+          if (memcmp(got, alone, dimensions[d] * 4) != 0) fail(table->name, "coded attention of one row", rows, 0, 0);
+        }
+}
+
 int main(void) {
   for (const fovea_kernels *const *table = fovea_kernels_all(); *table; table++) {
     if (!fovea_kernels_supported(*table)) continue;
@@ -161,6 +211,7 @@ int main(void) {
     check_linear(*table, FOVEA_BFLOAT16, FOVEA_BFLOAT16);
     check_elementwise(*table);
     check_attention(*table);
+    check_coded(*table);
     printf("%s: agrees with the scalar reference\n", (*table)->name);
   }
   return 0;

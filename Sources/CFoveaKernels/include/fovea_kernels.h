@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fovea_coded.h"
 #include "fovea_element.h"
 #include "fovea_quantized.h"
 
@@ -128,6 +129,24 @@ typedef struct {
 } fovea_attention_rows;
 typedef bool (*fovea_attention_rows_kernel)(const fovea_attention_rows *work);
 
+// The same for a block of coded keys and values, at any number of query rows, whose `queries`, `keys` and `values` are
+// not used. Key and value dimension are those of the format.
+//
+// The dot products and the sums of values are those of integers. What enters them beside the codes is rounded: q *
+// key_scale to 15 bits, sign included, the largest of a row and group of positions being 16255, and p * value_scale to 14
+// bits, the largest of a row, block and group of dimensions being 16383. The rest is float32. Keys whose p is 0 are left
+// out. Error: 1/64000 of the largest factor times the range of the codes for each code, and float32 rounding.
+typedef struct {
+  fovea_attention_block block;
+  fovea_code_format format;
+  const void *coded;
+  const float *queries;  // [row_count, dimension rounded up to 16], the rest of a row being zeros
+} fovea_coded_attention;
+// Rows that share one pass over a coded block.
+#define FOVEA_CODED_ROW_STEP 4
+// The most positions or dimensions of a group.
+#define FOVEA_CODED_GROUP_LIMIT 64
+
 // Joins the states that later blocks left apart (block_*, in order) to that of the same rows after the blocks before,
 // by the formula of fovea_attention_block: keys may be split among threads without changing a bit.
 typedef struct {
@@ -236,6 +255,9 @@ typedef struct {
   // Null where a table has none.
   fovea_attention_rows_kernel attention_rows[FOVEA_TILE_COUNT];
   void (*attention_merge)(const fovea_attention_merge *work);
+  // Caches in codes.
+  void (*code_block)(const fovea_code_block *work);
+  void (*coded_attention)(const fovea_coded_attention *work);
   // outputs[i] = inputs[i] * factor, converted; outputs may be the inputs where both are float32.
   void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);
 } fovea_kernels;

@@ -49,6 +49,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     help: "The arithmetic: as the checkpoint is stored, or float32 throughout; may be repeated (default: native).")
   var precision: [Precision] = []
 
+  @OptionGroup var cacheFormat: CacheFormatOptions
+
   @Flag(help: "Show where the time goes, phase by phase, by one more repetition of each test.")
   var profile = false
 
@@ -62,11 +64,10 @@ struct BenchModelCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let folders = try model.isEmpty ? [ModelFolder.standard()] : model
+    // Looked for before anything is measured, so that a wrong path costs no time.
+    let folders = try (model.isEmpty ? [ModelFolder.standard()] : model).map { try ModelOptions.checkedFolder($0) }
     let tests = ModelTest.all(promptLengths: prompt.counts, generatedCounts: generate.counts, depths: depth.counts)
     let streams = try (threads?.counts.map { $0 } ?? [nil]).map { try ComputeStream(threadCount: $0) }
-    // Opened before anything is measured, so that a wrong path costs no time.
-    for folder in folders { _ = try ModelOptions.checkedFolder(folder) }
     var peaks: [MachinePeaks] = []
     for stream in streams { peaks.append(try await stream.perform { MachinePeaks.measure(on: stream) }) }
     var report = ModelBenchReport(instructionSet: streams[0].instructionSet.name, peaks: peaks)
@@ -75,7 +76,8 @@ struct BenchModelCommand: AsyncParsableCommand {
       for precision in precision.isEmpty ? [.native] : precision {
         for (stream, peaks) in zip(streams, peaks) {
           resetPeakMemory()
-          let benchmark = try await ModelBenchmark.load(folder: folder, precision: precision, stream: stream)
+          let benchmark = try await ModelBenchmark.load(
+            folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat.format())
           for test in tests {
             let result = try await time(test, benchmark, peaks: peaks)
             report.results.append(result)

@@ -33,14 +33,17 @@ struct ModelBenchmark: Sendable {
   var name: String { folder.split(separator: "/").last.map(String.init) ?? folder }
 
   /// Loads the model twice and counts the second time, when its files are in memory; then checks its arithmetic.
-  static func load(folder: String, precision: Precision, stream: ComputeStream) async throws -> ModelBenchmark {
+  static func load(
+    folder: String, precision: Precision, stream: ComputeStream, cacheFormat: CacheFormat
+  ) async throws -> ModelBenchmark {
     let progress = ProgressLine("loading \(folder)")
     defer { progress.finish() }
     return try await stream.perform {
       _ = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
       let clock = ContinuousClock()
       let start = clock.now
-      let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
+      let model = try DecoderModel.load(
+        folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat)
       let benchmark = ModelBenchmark(folder: folder, model: model, loadSeconds: (clock.now - start) / .seconds(1))
       try benchmark.check()
       return benchmark
@@ -95,6 +98,9 @@ struct ModelBenchmark: Sendable {
   /// Bytes that a generated token reads on average: the weights, and keys and values of the positions before.
   func bytesPerToken(of test: ModelTest) -> Double {
     let positions = Double(test.depth) + Double(test.count) / 2
+    if model.cacheFormat.quantization != nil {
+      return Double(model.weightByteCountPerToken + model.cacheByteCountRead(at: Int(positions)))
+    }
     return Double(model.weightByteCountPerToken) + positions * Double(model.cacheByteCountPerPosition)
   }
 

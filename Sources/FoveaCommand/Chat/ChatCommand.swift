@@ -17,6 +17,8 @@ struct ChatCommand: AsyncParsableCommand {
   var load: String?
 
   @OptionGroup var sampling: SamplingArguments
+  @OptionGroup var cache: CacheArguments
+  @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -29,11 +31,12 @@ struct ChatCommand: AsyncParsableCommand {
     let progress = ProgressLine("loading \(folder)")
     defer { progress.finish() }
     let generator = try await TextGenerator.load(
-      folder: folder, precision: compute.precision, threadCount: compute.threads)
+      folder: folder, precision: compute.precision, threadCount: compute.threads, cacheFormat: cacheFormat.format())
     progress.finish()
     let loadDuration = ContinuousClock.now - startTime
     let session = try ChatSession(
-      generator, system: system, options: sampling.applied(to: generator.defaultOptions))
+      generator, system: system, options: sampling.applied(to: generator.defaultOptions),
+      cache: cache.policy(contextLength: generator.contextLength))
     if let load { session.messages = try Conversation.read(load) }
 
     var input = LineReader(prompt: "> ")

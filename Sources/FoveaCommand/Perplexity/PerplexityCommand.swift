@@ -44,6 +44,7 @@ struct PerplexityCommand: AsyncParsableCommand {
   var merge: [String] = []
 
   @OptionGroup var comparison: ComparisonOptions
+  @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -104,7 +105,10 @@ struct PerplexityCommand: AsyncParsableCommand {
     let progress = EvaluationProgress()
     defer { progress.finish() }
     let evaluator = try loadEvaluator(folder, on: stream)
-    let fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
+    var fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
+    let format = try cacheFormat.format()
+    // Sums of one form do not go on with another.
+    if format != CacheFormat(), !fingerprint.isEmpty { fingerprint += ", cache of \(format)" }
     var run = try EvaluationRun(
       evaluator, modelFingerprint: fingerprint, shard: shard,
       stateFile: state.map { EvaluationRun.StateFile($0, interval: .seconds(stateInterval)) }, perTokenPath: perToken)
@@ -131,7 +135,8 @@ struct PerplexityCommand: AsyncParsableCommand {
   }
 
   private func loadEvaluator(_ folder: String, on stream: ComputeStream) throws -> WindowEvaluator {
-    let model = try DecoderModel.load(folder: folder, precision: compute.precision, stream: stream)
+    let model = try DecoderModel.load(
+      folder: folder, precision: compute.precision, stream: stream, cacheFormat: cacheFormat.format())
     let tokenizer = text.tokens == nil ? try TextGenerator.tokenizerIfPresent(folder: folder) : nil
     try tokenizer?.checkVocabulary(fitsModelOf: model.configuration.vocabularySize, folder: folder)
     let plan = try EvaluationPlan(

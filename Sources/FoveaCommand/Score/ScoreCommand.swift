@@ -34,6 +34,7 @@ struct ScoreCommand: AsyncParsableCommand {
     help: "Add special tokens to contexts and texts (default: as the tokenizer's settings say).")
   var specialTokens: Bool?
 
+  @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -54,7 +55,8 @@ struct ScoreCommand: AsyncParsableCommand {
   private func score(_ folder: String, on stream: ComputeStream) throws {
     let progress = EvaluationProgress()
     defer { progress.finish() }
-    let model = try DecoderModel.load(folder: folder, precision: compute.precision, stream: stream)
+    let model = try DecoderModel.load(
+      folder: folder, precision: compute.precision, stream: stream, cacheFormat: cacheFormat.format())
     let limit = model.configuration.contextLength
     guard (2...limit).contains(contextLength ?? limit) else {
       throw CommandError(.usage, "--context-length is \(contextLength ?? 0), expected 2 to \(limit), the model's limit")
