@@ -1,3 +1,6 @@
+internal import CFoveaKernels
+internal import Synchronization
+
 #if canImport(Glibc)
 internal import Glibc
 #elseif canImport(Musl)
@@ -10,7 +13,8 @@ internal import Darwin
 public struct SynchronizationCost: Sendable {
   /// How many threads were measured together.
   public let threadCount: Int
-  /// Seconds of handing one empty piece to each thread and waiting for all of them: the median of many runs.
+  /// Seconds of handing a piece to each thread, in which it waits for the others, and of waiting for all of them to
+  /// end: the median of many runs.
   public let barrierSeconds: Double
   /// The fastest of these runs.
   public let fastestBarrierSeconds: Double
@@ -37,8 +41,23 @@ public struct SynchronizationCost: Sendable {
   private static func barrierTimes(on stream: ComputeStream) -> [Double] {
     let barrierCount = 100
     let clock = ContinuousClock()
+    let threadCount = stream.threadCount
+    let arrived = Atomic<Int>(0)
+    var expected = 0
     func run() {
-      for _ in 0..<barrierCount { stream.forEachPiece(stream.threadCount) { _, _ in } }
+      for _ in 0..<barrierCount {
+        expected += threadCount
+        let expected = expected
+        // Without the wait the first thread would be through with everybody's pieces before they look.
+        stream.forEachPiece(threadCount) { _, _ in
+          arrived.add(1, ordering: .relaxed)
+          var waited = 0
+          while arrived.load(ordering: .relaxed) < expected {
+            waited += 1
+            if waited < 1000 { fovea_spin_pause() } else { sched_yield() }
+          }
+        }
+      }
     }
     run()
     return (0..<200).map { _ in clock.measure(run) / .seconds(barrierCount) }.sorted()

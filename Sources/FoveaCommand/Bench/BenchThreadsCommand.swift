@@ -6,8 +6,8 @@ struct BenchThreadsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "threads", abstract: "Measure the cost of threads beside their work.",
     discussion: """
-      Prints the time of a barrier, which hands an empty piece of work to each thread and waits for all of them, and the \
-      share of a processor that the threads take while there is no work.
+      Prints the time of a barrier, which hands a piece of work to each thread, in which it waits for the others, and \
+      ends when all have; and the share of a processor that the threads take while there is no work.
       """)
 
   @Option(
