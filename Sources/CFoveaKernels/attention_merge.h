@@ -1,21 +1,25 @@
 // How the state of a row takes in that of later keys; include after exponential_template.h.
+#include <float.h>
 #include <math.h>
 
 #include "tables.h"
 
-// Joins a block's maximum and sum to the row's; gives the factors for the row's old outputs and the block's new ones.
-static inline void merge_row(float *maximum, float *sum, float block_maximum, float block_sum, float *old_factor,
-                                   float *new_factor) {
-  *old_factor = 1;
-  *new_factor = 0;
-  if (block_maximum == -INFINITY) return;
-  float merged = block_maximum > *maximum || block_maximum != block_maximum ? block_maximum : *maximum;
-  float differences[LANES] = {*maximum - merged, block_maximum - merged}, factors[LANES];
-  v_store(factors, v_exp(v_load(differences)));
-  *old_factor = factors[0];
-  *new_factor = factors[1];
-  *sum = fmaf(block_sum, *new_factor, *sum * *old_factor);
-  *maximum = merged;
+// Joins the maxima and sums of a block to those of `count` rows; gives the factors for the rows' old outputs and the
+// block's new ones.
+static inline void merge_rows(float *maxima, float *sums, const float *block_maxima, const float *block_sums,
+                              float *old_factors, float *new_factors, size_t count) {
+  for (size_t row = 0; row < count; row += LANES) {
+    const size_t left = count - row < LANES ? count - row : LANES;
+    V maximum = v_load_first(maxima + row, left), block_maximum = v_load_first(block_maxima + row, left);
+    // NaN of the block passes. Where nothing is visible yet, the two differences are -infinity and the factors 0.
+    V merged = v_max(maximum, block_maximum), shift = v_max(v_set1(-FLT_MAX), merged);
+    V old_factor = v_exp(v_sub(maximum, shift)), new_factor = v_exp(v_sub(block_maximum, shift));
+    V sum = v_fma(v_load_first(block_sums + row, left), new_factor, v_mul(v_load_first(sums + row, left), old_factor));
+    v_store_first(maxima + row, merged, left);
+    v_store_first(sums + row, sum, left);
+    v_store_first(old_factors + row, old_factor, left);
+    v_store_first(new_factors + row, new_factor, left);
+  }
 }
 
 // Joins at most LANES blocks to a row: their factors are computed side by side, then applied block by block.

@@ -7,9 +7,11 @@
 // Keys whose values are added up before the next column tile: so many that sums are seldom reloaded, so few that the
 // rows stay in the first-level cache while the column tiles go by.
 #define VALUE_RUN 64
-// Rows ahead of the one being read that are asked for. The hardware's prefetchers do not follow a walk over many rows
-// at once, nor the change from keys to values.
-#define ROWS_AHEAD 64
+// What is asked for ahead of the row being read: the hardware's prefetchers do not follow a walk over many rows at once,
+// nor the change from keys to values. So many bytes for each byte of an element, but no more rows than MOST_ROWS_AHEAD:
+// less waits for memory, more leaves the first-level cache again.
+#define BYTES_AHEAD 8192
+#define MOST_ROWS_AHEAD 64
 
 typedef struct {
   const char *base;  // row 0 of the block
@@ -18,15 +20,20 @@ typedef struct {
   const char *next;  // what is read after the last row: the values after the keys, the next block's keys after those
   ptrdiff_t next_stride;
   bool is_contiguous;
+  size_t ahead;  // rows
 } NAME(row_source);
 
 static inline ptrdiff_t NAME(row_bytes)(ptrdiff_t count, fovea_element element) {
   return count * (ptrdiff_t)fovea_element_size(element);
 }
 
-// Where the row ROWS_AHEAD after `row` lies. A hint past the end of the rows does no harm.
+static inline size_t NAME(rows_ahead)(size_t dimension) {
+  return BYTES_AHEAD / dimension < MOST_ROWS_AHEAD ? BYTES_AHEAD / dimension : MOST_ROWS_AHEAD;
+}
+
+// Where the row `rows->ahead` after `row` lies. A hint past the end of the rows does no harm.
 static inline __attribute__((always_inline)) const char *NAME(row_ahead)(const NAME(row_source) *rows, size_t row) {
-  size_t ahead = row + ROWS_AHEAD;
+  size_t ahead = row + rows->ahead;
   return ahead < rows->count ? rows->base + (ptrdiff_t)ahead * rows->stride
                              : rows->next + (ptrdiff_t)(ahead - rows->count) * rows->next_stride;
 }
@@ -43,8 +50,9 @@ static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < COLUMN_STEPS * lane_bytes * LANES; i += 64) __builtin_prefetch(ahead + i);
   } else if (step * lane_bytes % 64 == 0) {
-#pragma clang loop unroll(full)
-    for (int i = 0; i < LANES; i++) __builtin_prefetch(rows + (ROWS_AHEAD + i) * keys->stride);
+    const char *ahead = rows + (ptrdiff_t)keys->ahead * keys->stride;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < LANES; i++, ahead += keys->stride) __builtin_prefetch(ahead);
   }
 #if PER_LANE == 1
   if (element == FOVEA_FLOAT32) v_load_columns_f32(rows, keys->stride, columns);
@@ -60,14 +68,13 @@ static inline __attribute__((always_inline)) void NAME(score_rows)(const NAME(ro
                                                                    const float *q, size_t steps, float *scores,
                                                                    const int rows, const int groups,
                                                                    const fovea_element element) {
-  V sums[MICRO_ROWS * PANEL_VECTORS];
+  V sums[MICRO_ROWS * KEY_GROUPS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * groups; i++) sums[i] = v_zero();
   for (size_t step = 0; step < steps; step += COLUMN_STEPS) {
     V columns[KEY_GROUPS][COLUMN_STEPS];
 #pragma clang loop unroll(full)
-    for (int g = 0; g < groups; g++)
-      NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element);
+    for (int g = 0; g < groups; g++) NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element);
 #pragma clang loop unroll(full)
     for (int i = 0; i < COLUMN_STEPS; i++)
 #pragma clang loop unroll(full)
@@ -99,7 +106,7 @@ static inline __attribute__((always_inline)) void NAME(score_range)(const NAME(r
   memset(spare, 0, LANES * row_bytes);
   for (size_t i = key; i < keys->count; i++)
     memcpy(spare + (i - key) * row_bytes, keys->base + (ptrdiff_t)i * keys->stride, row_bytes);
-  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true};
+  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true, 0};
   NAME(score_rows)(&tail, 0, q, steps, scores + key, rows, 1, element);
 }
 
@@ -227,9 +234,11 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
   const ptrdiff_t value_stride = NAME(row_bytes)(work->value_stride, work->value_element);
   const char *key_rows = work->key_rows, *value_rows = work->value_rows;
   const NAME(row_source) keys = {key_rows, key_stride, block->key_count, value_rows, value_stride,
-                                 work->key_stride == (ptrdiff_t)block->dimension};
+                                 work->key_stride == (ptrdiff_t)block->dimension,
+                                 NAME(rows_ahead)(block->dimension)};
   const NAME(row_source) values = {value_rows, value_stride, block->key_count,
-                                   key_rows + FOVEA_KEY_BLOCK * key_stride, key_stride, true};
+                                   key_rows + FOVEA_KEY_BLOCK * key_stride, key_stride, true,
+                                   NAME(rows_ahead)(value_dimension)};
   float *scores = block->scratch;
   float *weights = PER_LANE == 1 ? scores : scores + FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
   float *sums = scores + 2 * FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
@@ -244,30 +253,28 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
   low = low / LANES * LANES;
   const int32_t whole_high = (high + LANES - 1) / LANES * LANES;
 
-  float block_maxima[FOVEA_DIRECT_ROWS], block_sums[FOVEA_DIRECT_ROWS];
   for (size_t row = 0; row < block->row_count; row += DIRECT_STEP) {
     const float *q = (const float *)block->queries + row * steps;
     CALL_ROWS(NAME(score_range), block->row_count - row, work->key_element, &keys, q, steps,
               scores + row * FOVEA_KEY_BLOCK, (size_t)low, (size_t)high, (char *)sums)
   }
-  for (size_t row = 0; row < block->row_count; row++)
-    NAME(softmax_row)(block, row, scores + row * FOVEA_KEY_BLOCK, weights + row * weight_stride, low, whole_high,
-                      block_maxima + row, block_sums + row);
+  float block_maxima[FOVEA_DIRECT_ROWS + LANES], block_sums[FOVEA_DIRECT_ROWS + LANES];
+  NAME(softmax_rows)(block, 0, block->row_count, scores, weights, low, whole_high, block_maxima, block_sums);
   for (size_t row = 0; row < block->row_count; row += DIRECT_STEP)
     CALL_ROWS(NAME(value_range), block->row_count - row, work->value_element, &values, value_dimension,
               weights + row * weight_stride, sums + row * value_dimension, (size_t)low, (size_t)high)
   // An infinite or NaN value may belong to a key that weighs 0 in a row: the packed kernel tells them apart.
   if (!NAME(sums_are_finite)(sums, block->row_count * value_dimension)) return false;
-  for (size_t row = 0; row < block->row_count; row++) {
-    float old_factor, new_factor;
-    merge_row(block->maxima + row, block->sums + row, block_maxima[row], block_sums[row], &old_factor, &new_factor);
-    NAME(join_sums)(sums + row * value_dimension, block->outputs + row * value_dimension, value_dimension, old_factor,
-                    new_factor);
-  }
+  float old_factors[FOVEA_DIRECT_ROWS], new_factors[FOVEA_DIRECT_ROWS];
+  merge_rows(block->maxima, block->sums, block_maxima, block_sums, old_factors, new_factors, block->row_count);
+  for (size_t row = 0; row < block->row_count; row++)
+    NAME(join_sums)(sums + row * value_dimension, block->outputs + row * value_dimension, value_dimension,
+                    old_factors[row], new_factors[row]);
   return true;
 }
 
 #undef VALUE_RUN
-#undef ROWS_AHEAD
+#undef BYTES_AHEAD
+#undef MOST_ROWS_AHEAD
 #undef CALL_ELEMENT
 #undef CALL_ROWS

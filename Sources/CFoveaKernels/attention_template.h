@@ -91,38 +91,77 @@ static inline __attribute__((always_inline)) size_t NAME(vectors_left)(size_t en
   return left < PANEL_VECTORS ? left : PANEL_VECTORS;
 }
 
-// Turns one row of dot products into weights over keys [low, high), which cover the row's visible range and whole
-// vectors; gives the block's maximum and sum. Hidden keys weigh 0.
-static inline void NAME(softmax_row)(const fovea_attention_block *work, size_t row, float *scores, void *weights,
-                                     int32_t low, int32_t high, float *block_maximum, float *block_sum) {
-  const V hidden = v_set1(-INFINITY);
-  const int32_t begin = work->visible_begin[row], end = work->visible_end[row];
-  const V scale = v_set1(work->scale);
-  V maxima = hidden;
-  for (int32_t key = low; key < high; key += LANES) {
-    V score = v_mul(v_load(scores + key), scale);
-    if (work->soft_cap > 0)
-      score = v_mul(v_set1(work->soft_cap), v_tanh(v_div(score, v_set1(work->soft_cap))));
-    if (work->mask) score = v_add_mask(score, v_load(work->mask + row * FOVEA_KEY_BLOCK + (size_t)key));
-    if (key < begin || key + LANES > end) score = v_select_range(score, hidden, key, begin, end);
-    v_store(scores + key, score);
-    maxima = v_max(score, maxima);
-  }
-  float maximum = v_max_across(maxima);
-  V shift = v_set1(maximum == -INFINITY ? 0 : maximum);
-  V sums = v_zero();
-  for (int32_t key = low; key < high; key += LANES) {
-    V weight = v_exp(v_sub(v_load(scores + key), shift));
-    sums = v_add(sums, weight);
+// The score of a dot product; -infinity where the mask is.
+static inline __attribute__((always_inline)) V NAME(finish_score)(const fovea_attention_block *work, size_t row,
+                                                                  int32_t key, V score) {
+  score = v_mul(score, v_set1(work->scale));
+  if (work->soft_cap > 0) score = v_mul(v_set1(work->soft_cap), v_tanh(v_div(score, v_set1(work->soft_cap))));
+  if (work->mask) score = v_add_mask(score, v_load(work->mask + row * FOVEA_KEY_BLOCK + (size_t)key));
+  return score;
+}
+
+// (score - shift) / ln 2. In a plain case the score still wants its scale.
+static inline __attribute__((always_inline)) V NAME(exponent)(const fovea_attention_block *work, V score, float shift,
+                                                              const bool is_plain) {
+  if (!is_plain) return v_mul(v_sub(score, v_set1(shift)), v_set1(LOG2_E));
 #if PER_LANE == 1
-    v_store((float *)weights + key, weight);
+  return v_mul(v_fma(score, v_set1(work->scale), v_set1(-shift)), v_set1(LOG2_E));
 #else
-    v_store_weights((uint16_t *)weights + key, weight);
+  // One rounding of the shift more, in all weights of the block: 2^-24 of it, nothing beside that of the weights.
+  return v_fma(score, v_set1(work->scale * LOG2_E), v_set1(-shift * LOG2_E));
 #endif
+}
+
+// Turns dot products of `rows` rows, from row `first` on, into weights over keys [low, high), which cover the rows'
+// visible ranges and whole vectors; gives the block's maxima and sums, with room for whole vectors. Hidden keys weigh 0.
+//
+// Each pass goes over all rows: horizontal maxima and sums of one row would leave the ports idle.
+static inline void NAME(softmax_rows)(const fovea_attention_block *work, size_t first, size_t rows, float *scores,
+                                      void *weights, int32_t low, int32_t high, float *block_maxima,
+                                      float *block_sums) {
+  const V hidden = v_set1(-INFINITY);
+  // A positive scale may wait for the subtraction of the maximum, where it costs nothing and no rounding.
+  const bool is_plain = !work->mask && !(work->soft_cap > 0) && work->scale > 0;
+  for (size_t row = 0; row < rows; row++) {
+    const int32_t begin = work->visible_begin[first + row], end = work->visible_end[first + row];
+    float *row_scores = scores + row * FOVEA_KEY_BLOCK;
+    V maxima = hidden;
+    for (int32_t key = low; key < high; key += LANES) {
+      V score = v_load(row_scores + key);
+      if (!is_plain) score = NAME(finish_score)(work, first + row, key, score);
+      if (key < begin || key + LANES > end) score = v_select_range(score, hidden, key, begin, end);
+      if (!is_plain) v_store(row_scores + key, score);
+      maxima = v_max(score, maxima);
+    }
+    float maximum = v_max_across(maxima);
+    block_maxima[row] = is_plain ? maximum * work->scale : maximum;
   }
-  *block_sum = v_sum(sums);
-  // The maximum passes over NaN; the sum does not.
-  *block_maximum = *block_sum != *block_sum ? NAN : maximum;
+  V row_sums[FOVEA_ROW_STEP + LANES];
+  for (size_t row = 0; row < rows; row++) {
+    const int32_t begin = work->visible_begin[first + row], end = work->visible_end[first + row];
+    const float *row_scores = scores + row * FOVEA_KEY_BLOCK;
+    const float shift = block_maxima[row] == -INFINITY ? 0 : block_maxima[row];
+    V sums = v_zero();
+    for (int32_t key = low; key < high; key += LANES) {
+      V t = NAME(exponent)(work, v_load(row_scores + key), shift, is_plain);
+      if (is_plain && (key < begin || key + LANES > end)) t = v_select_range(t, hidden, key, begin, end);
+      V weight = v_exp2_weight(t, PER_LANE == 2);
+      sums = v_add(sums, weight);
+#if PER_LANE == 1
+      v_store((float *)weights + row * FOVEA_KEY_BLOCK + key, weight);
+#else
+      v_store_weights((uint16_t *)weights + row * FOVEA_KEY_BLOCK + key, weight);
+#endif
+    }
+    row_sums[row] = sums;
+  }
+  for (size_t row = rows; row % LANES != 0; row++) row_sums[row] = v_zero();
+  for (size_t row = 0; row < rows; row += LANES) {
+    V sums = v_reduce(row_sums + row);
+    v_store(block_sums + row, sums);
+    // The maximum passes over NaN; the sum does not.
+    v_store(block_maxima + row, v_add(v_load(block_maxima + row), v_sub(sums, sums)));
+  }
 }
 
 // Copies the packed values without the keys that weigh 0 in a row, so that their infinities and NaN stay out of it.
@@ -187,14 +226,10 @@ static void NAME(attention)(const fovea_attention_block *work) {
       }
     }
 
+    float block_maxima[FOVEA_ROW_STEP + LANES], block_sums[FOVEA_ROW_STEP + LANES];
     float old_factors[FOVEA_ROW_STEP], new_factors[FOVEA_ROW_STEP];
-    for (size_t row = 0; row < rows; row++) {
-      float block_maximum, block_sum;
-      NAME(softmax_row)(work, first + row, scores + row * FOVEA_KEY_BLOCK, weights + row * weight_stride, low,
-                        whole_high, &block_maximum, &block_sum);
-      merge_row(work->maxima + first + row, work->sums + first + row, block_maximum, block_sum,
-                      old_factors + row, new_factors + row);
-    }
+    NAME(softmax_rows)(work, first, rows, scores, weights, low, whole_high, block_maxima, block_sums);
+    merge_rows(work->maxima + first, work->sums + first, block_maxima, block_sums, old_factors, new_factors, rows);
 
     if (!work->values_not_finite) {
       NAME(value_rows)(work, work->values, first, rows, weights, low, high, old_factors, new_factors);

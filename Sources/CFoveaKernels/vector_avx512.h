@@ -131,10 +131,13 @@ static inline __attribute__((always_inline)) const char *row_address(const char 
     default: return p + s7;
   }
 }
+// Keeps the compiler from computing 16 addresses ahead of a loop, which it then reads from the stack one by one.
+#define KEEP_ADDRESS(pointer) __asm__("" : "+r"(pointer))
 // The row in the upper half of vector i is 4 after that in the lower one, and vectors 4 to 7 begin at row 8.
 #define LOAD_COLUMNS(name, load_half)                                                                            \
   static inline __attribute__((always_inline)) void name(const char *rows, ptrdiff_t stride, V columns[8]) {     \
     V t[8];                                                                                                      \
+    KEEP_ADDRESS(rows);                                                                                          \
     const ptrdiff_t s3 = 3 * stride, s5 = 5 * stride, s7 = 7 * stride;                                           \
     _Pragma("clang loop unroll(full)") for (int i = 0; i < 8; i++) {                                             \
       const char *base = i < 4 ? rows : rows + 8 * stride;                                                       \
@@ -152,6 +155,7 @@ LOAD_COLUMNS(v_load_columns_f32, LOAD_HALF_F32)
 LOAD_COLUMNS(v_load_columns_f16, LOAD_HALF_F16)
 LOAD_COLUMNS(v_load_columns_bf16, LOAD_HALF_BF16)
 #undef LOAD_COLUMNS
+#undef KEEP_ADDRESS
 #undef LOAD_HALF_F32
 #undef LOAD_HALF_F16
 #undef LOAD_HALF_BF16

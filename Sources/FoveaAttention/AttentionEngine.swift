@@ -1,5 +1,6 @@
 package import CFoveaKernels
 package import FoveaCore
+internal import Synchronization
 
 /// The distances between neighbours of a `[batch, head, position, element]` array, in elements; elements are adjacent.
 package struct AttentionStrides: Sendable {
@@ -73,7 +74,7 @@ package struct AttentionEngine {
 
   /// Rows of one tile: a multiple of the kernels' register tile, so many that packing a block of keys and values costs
   /// little beside using it, and so few that queries, outputs and the block share a 1 MiB second-level cache.
-  static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 128 ? 240 : 120 }
+  static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 128 ? 264 : 120 }
 
   package init(
     problem: AttentionProblem, queries: UnsafeRawPointer, prefixQueries: UnsafeRawPointer? = nil,
@@ -114,10 +115,8 @@ package struct AttentionEngine {
         return
       }
       stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount, order: .apart) { piece, scratch in
-        // Later tiles see more keys under a causal mask: the longest first, so that no thread ends alone.
-        let tile = tiling.tile(tiling.tileCount - 1 - piece)
         let worker = TileWorker(
-          engine: engine, kernels: stream.kernelTable, tile: tile, scratch: layout.pointers(in: scratch))
+          engine: engine, kernels: stream.kernelTable, tile: tiling.tile(piece), scratch: layout.pointers(in: scratch))
         worker.clearState()
         worker.attend(toBlocks: 0..<tiling.blockCount)
         worker.finish()
@@ -133,12 +132,17 @@ package struct AttentionEngine {
     _ engine: UnsafePointer<AttentionEngine>, on stream: ComputeStream, tiling: Tiling, layout: TileLayout
   ) {
     let stateLength = layout.stateByteCount / MemoryLayout<Float>.stride
-    let blocksPerRound = min(
-      tiling.blockCount, max(1, Self.pendingByteCount / (tiling.tileCount * layout.stateByteCount)))
-    // For each tile its state, then those of the blocks of a round.
+    let mostBlocks = max(1, Self.pendingByteCount / (tiling.tileCount * layout.stateByteCount))
+    let roundCount = (tiling.blockCount + mostBlocks - 1) / mostBlocks
+    let blocksPerRound = (tiling.blockCount + roundCount - 1) / roundCount
+    // For each tile its state, then those of the blocks of a round; how many of its runs are done comes last.
     let statesPerTile = 1 + blocksPerRound
-    let states = stream.sharedScratch(byteCount: tiling.tileCount * statesPerTile * layout.stateByteCount)
-      .assumingMemoryBound(to: Float.self)
+    let stateByteCount = tiling.tileCount * statesPerTile * layout.stateByteCount
+    let shared = stream.sharedScratch(
+      byteCount: stateByteCount + tiling.tileCount * MemoryLayout<Atomic<Int>>.stride)
+    let states = shared.assumingMemoryBound(to: Float.self)
+    // Trivial to destroy: they are left to the next user of the memory.
+    let finishedRuns = (shared + stateByteCount).bindMemory(to: Atomic<Int>.self, capacity: tiling.tileCount)
     func worker(tile: Int, state: Int, scratch: UnsafeMutableRawPointer) -> TileWorker {
       var pointers = layout.pointers(in: scratch)
       pointers.state = states + (tile * statesPerTile + state) * stateLength
@@ -148,17 +152,20 @@ package struct AttentionEngine {
       let blocks = firstBlock..<min(tiling.blockCount, firstBlock + blocksPerRound)
       let blocksPerRun = tiling.blocksPerRun(inRoundOf: blocks.count, threadCount: stream.threadCount)
       let runsPerTile = (blocks.count + blocksPerRun - 1) / blocksPerRun
+      for tile in 0..<tiling.tileCount { (finishedRuns + tile).initialize(to: Atomic(0)) }
       stream.forEachPiece(tiling.tileCount * runsPerTile, scratchByteCount: layout.byteCount) { piece, scratch in
+        let tile = piece / runsPerTile
         let first = piece % runsPerTile * blocksPerRun
         for index in first..<min(blocks.count, first + blocksPerRun) {
-          let worker = worker(tile: piece / runsPerTile, state: 1 + index, scratch: scratch)
+          let worker = worker(tile: tile, state: 1 + index, scratch: scratch)
           let block = blocks.lowerBound + index
           if index == first || worker.needsOtherQueries(before: block) { worker.packQueries(forBlock: block) }
           worker.clearState()
           worker.attend(toBlock: block)
         }
-      }
-      stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount) { tile, scratch in
+        // Whoever ends a tile's last run joins its blocks: a second round of the threads would take a decode longer.
+        let isLast = finishedRuns[tile].add(1, ordering: .acquiringAndReleasing).newValue == runsPerTile
+        guard isLast else { return }
         let worker = worker(tile: tile, state: 0, scratch: scratch)
         if blocks.lowerBound == 0 { worker.clearState() }
         worker.merge(worker.scratch.state + stateLength, count: blocks.count, stride: stateLength)
@@ -179,8 +186,10 @@ struct Tiling {
   init(problem: AttentionProblem) {
     self.problem = problem
     let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension)
-    positionsPerTile = min(problem.queryLength, max(1, rowsPerTile / problem.groupSize))
-    tilesPerHead = (problem.queryLength + positionsPerTile - 1) / positionsPerTile
+    let mostPositions = max(1, rowsPerTile / problem.groupSize)
+    tilesPerHead = (problem.queryLength + mostPositions - 1) / mostPositions
+    // Tiles of one size: packing blocks for a short one at the end costs as much as for a long one.
+    positionsPerTile = (problem.queryLength + tilesPerHead - 1) / tilesPerHead
     tileCount = problem.batchCount * problem.keyValueHeadCount * tilesPerHead
     blockCount = (problem.keyLength + Int(FOVEA_KEY_BLOCK) - 1) / Int(FOVEA_KEY_BLOCK)
   }
@@ -201,11 +210,12 @@ struct Tiling {
   /// The most rows that a tile has.
   var rowCount: Int { positionsPerTile * problem.groupSize }
 
-  /// Tiles are numbered by position first, so that neighbours in number differ in head and batch, not in length.
+  /// The tiles of a head follow each other, so that its keys and values are read from memory once and from a cache
+  /// afterwards; the last positions come first, since they see the most keys under a causal mask and no thread should end
+  /// alone with them.
   func tile(_ index: Int) -> Tile {
-    let headCount = problem.batchCount * problem.keyValueHeadCount
-    let head = index % headCount
-    let begin = index / headCount * positionsPerTile
+    let head = index / tilesPerHead
+    let begin = (tilesPerHead - 1 - index % tilesPerHead) * positionsPerTile
     return Tile(
       batch: head / problem.keyValueHeadCount, keyValueHead: head % problem.keyValueHeadCount,
       positions: begin..<min(problem.queryLength, begin + positionsPerTile))

@@ -129,6 +129,16 @@ public final class ComputeStream: Sendable {
     scratch.reserveShared(byteCount)
   }
 
+  /// The bytes of working memory that the stream's operations have needed so far, all threads together. It stays for
+  /// the operations to come.
+  package var scratchByteCount: Int { scratch.byteCount }
+
+  /// Gives the working memory back. Must be called inside an operation, and not from a piece.
+  package func releaseScratch() { scratch.release() }
+
+  /// How many of the stream's threads sleep for want of work.
+  package var sleepingThreadCount: Int { team.sleepingThreadCount }
+
   /// Splits `count` items into pieces of `grain` and calls `body` with each range, as ``forEachPiece``.
   package func forEachRange(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
     let step = max(1, grain)
@@ -138,8 +148,8 @@ public final class ComputeStream: Sendable {
   }
 }
 
-/// One block of memory for each thread and one for all of them, grown on demand. Written only by the thread inside an operation, while its
-/// workers are idle; a worker reads its own entry during a job: hence `@unchecked Sendable`.
+/// One block of memory for each thread and one for all of them, grown on demand. Written only by the thread inside an
+/// operation, while its workers are idle; a worker reads its own entry during a job: hence `@unchecked Sendable`.
 private final class ScratchMemory: @unchecked Sendable {
   private var blocks: [TensorStorage]
   private var shared = TensorStorage(byteCount: 0)
@@ -151,6 +161,13 @@ private final class ScratchMemory: @unchecked Sendable {
   func reserve(_ byteCount: Int) {
     guard blocks[0].byteCount < byteCount else { return }
     for index in blocks.indices { blocks[index] = TensorStorage(uninitializedByteCount: byteCount) }
+  }
+
+  var byteCount: Int { blocks.reduce(shared.byteCount) { $0 + $1.byteCount } }
+
+  func release() {
+    for index in blocks.indices { blocks[index] = TensorStorage(byteCount: 0) }
+    shared = TensorStorage(byteCount: 0)
   }
 
   func reserveShared(_ byteCount: Int) -> UnsafeMutableRawPointer {

@@ -79,6 +79,42 @@ import Testing
     }
   }
 
+  @Test("scores of -infinity weigh nothing; a row that has no others gives zeros")
+  func infiniteScores() throws {
+    let (keyLength, dimension) = (300, 32)
+    for elementType in [ElementType.float32, .bfloat16, .float16] {
+      for queryLength in [1, 12] {
+        var random = RandomValues(seed: 23)
+        // Positive queries, so that an element of -infinity makes a score of -infinity.
+        let queries = Tensor(
+          random.values(queryLength * dimension).map { abs($0) + 0.1 }, shape: [1, 1, queryLength, dimension],
+          elementType: elementType)
+        var plain = random.values(keyLength * dimension)
+        let values = Tensor(
+          random.values(keyLength * dimension), shape: [1, 1, keyLength, dimension], elementType: elementType)
+        let visible = (0..<keyLength).map { $0 % 3 != 0 && !(64..<256).contains($0) }
+        let masked = Tensor(plain, shape: [1, 1, keyLength, dimension], elementType: elementType)
+        for key in 0..<keyLength where !visible[key] { plain[key * dimension + 5] = -.infinity }
+        let infinite = Tensor(plain, shape: [1, 1, keyLength, dimension], elementType: elementType)
+        for stream in streams {
+          let expected = try scaledDotProductAttention(
+            queries: queries, keys: masked, values: values, scale: 0.2,
+            mask: .array(Tensor(visible, shape: [keyLength])), on: stream)
+          let got = try scaledDotProductAttention(
+            queries: queries, keys: infinite, values: values, scale: 0.2, on: stream)
+          // The two paths round scores at different places.
+          let tolerance = elementType == .float32 ? 1e-5 : 5e-3
+          let mismatch = firstMismatch(got.doubles(), expected.doubles(), absolute: tolerance, relative: tolerance)
+          #expect(mismatch == nil, "\(elementType) \(stream.instructionSet.name): \(mismatch ?? "")")
+          let hidden = infinite.sliced(axis: 2, 64..<65)
+          let zeros = try scaledDotProductAttention(
+            queries: queries, keys: hidden, values: values.sliced(axis: 2, 64..<65), scale: 0.2, on: stream)
+          #expect(zeros.doubles().allSatisfy { $0 == 0 }, "\(elementType) \(stream.instructionSet.name)")
+        }
+      }
+    }
+  }
+
   @Test("a long row of which all but the last keys are hidden; scores of -infinity; a mask as large as the type allows")
   func longMaskedRows() throws {
     var random = RandomValues(seed: 21)

@@ -142,6 +142,63 @@ import Testing
     }
   }
 
+  @Test("working memory depends on the threads and the tile, not on the length; 8192 keys take less than 4 MiB")
+  func scratchIsBounded() throws {
+    for elementType in [ElementType.float32, .bfloat16, .float16] {
+      for (headCount, keyValueHeadCount, dimension) in [(8, 8, 64), (8, 2, 128), (4, 1, 256)] {
+        func scratchByteCount(_ queryLength: Int, _ keyLength: Int, threadCount: Int) throws -> Int {
+          func zeros(_ heads: Int, _ length: Int) -> Tensor {
+            Tensor(zeros: [1, heads, length, dimension], elementType: elementType)
+          }
+          let stream = try ComputeStream(threadCount: threadCount)
+          _ = try scaledDotProductAttention(
+            queries: zeros(headCount, queryLength), keys: zeros(keyValueHeadCount, keyLength),
+            values: zeros(keyValueHeadCount, keyLength), scale: 1, mask: .causal, on: stream)
+          return stream.scratchByteCount
+        }
+        // Two tiles a thread and more, so that no keys are split; then one row against all keys, which are.
+        let prefill = try [1, 2, 3].map { try scratchByteCount(1024, 1024, threadCount: $0) }
+        #expect(prefill[0] * 2 == prefill[1] && prefill[0] * 3 == prefill[2], "\(elementType) \(dimension)")
+        #expect(try scratchByteCount(1024, 8192, threadCount: 2) == prefill[1], "\(elementType) \(dimension)")
+        #expect(prefill[1] < 4 << 20, "\(elementType) \(dimension): \(prefill[1])")
+        #expect(try scratchByteCount(1, 8192, threadCount: 2) < 4 << 20, "\(elementType) \(dimension)")
+        #expect(try scratchByteCount(1, 65_536, threadCount: 2) < 4 << 20, "\(elementType) \(dimension)")
+      }
+    }
+  }
+
+  @Test("heads fewer than threads, sinks, windows, soft-caps and log-sum-exp give the bits of one thread on 2, 3 and 7")
+  func sameBitsOfSplitKeys() throws {
+    for (headCount, keyValueHeadCount) in [(9, 3), (4, 1), (1, 1)] {
+      for (queryLength, dimension) in [(1, 64), (2, 256), (40, 32)] {
+        for elementType in [ElementType.float32, .bfloat16, .float16] {
+          var random = RandomValues(seed: UInt64(headCount + queryLength))
+          func tensor(_ heads: Int, _ length: Int) -> Tensor {
+            Tensor(
+              random.values(heads * length * dimension), shape: [1, heads, length, dimension], elementType: elementType)
+          }
+          let (queries, keys, values) = (
+            tensor(headCount, queryLength), tensor(keyValueHeadCount, 1500), tensor(keyValueHeadCount, 1500)
+          )
+          let sinks = Tensor(random.values(headCount).map { $0 * 10 }, shape: [headCount], elementType: elementType)
+          for options in [AttentionOptions(), AttentionOptions(window: 700, softCap: 20)] {
+            func run(_ threadCount: Int) throws -> AttentionResult {
+              try scaledDotProductAttentionWithLogSumExp(
+                queries: queries, keys: keys, values: values, scale: 0.1, mask: .causal, sinks: sinks,
+                options: options, on: ComputeStream(threadCount: threadCount))
+            }
+            let whole = try run(1)
+            for threadCount in [2, 3, 7] {
+              let split = try run(threadCount)
+              #expect(split.outputs.doubles() == whole.outputs.doubles(), "\(headCount) \(elementType) \(threadCount)")
+              #expect(split.logSumExp.doubles() == whole.logSumExp.doubles(), "\(headCount) \(elementType)")
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test("a few query rows, read in place, give the bits of the same rows among many", arguments: [16, 32, 48, 80, 256])
   func fewRowsSameBits(dimension: Int) throws {
     var random = RandomValues(seed: UInt64(dimension))

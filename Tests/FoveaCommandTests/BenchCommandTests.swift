@@ -18,7 +18,7 @@ import Testing
       #expect(result["mask"] as? String == "causal")
       let shape = try #require(result["shape"] as? [String: Int])
       #expect(shape["head_count"] == 2 && shape["key_value_head_count"] == 1 && shape["head_dimension"] == 32)
-      for key in ["median", "minimum", "maximum", "gflops", "gb_per_second", "memory_share"] {
+      for key in ["median", "minimum", "maximum", "gflops", "gb_per_second", "memory_share", "scratch_bytes"] {
         #expect(try #require(result[key] as? Double, "\(key)") > 0)
       }
     }
@@ -74,6 +74,18 @@ import Testing
       let waiting = try #require(profile["waiting_share"] as? Double)
       #expect(0 <= waiting && waiting < 1)
     }
+  }
+
+  @Test func theCostOfThreadsIsTheirBarrierAndWhatTheyTakeWhenIdle() throws {
+    let object = try FoveaExecutable.json(["bench", "threads", "--threads", "1,3"])
+    let results = try #require(object["results"] as? [[String: Any]])
+    #expect(results.map { $0["threads"] as? Int } == [1, 3])
+    for result in results {
+      let median = try #require(result["barrier_median"] as? Double)
+      #expect(try #require(result["barrier_minimum"] as? Double) <= median)
+      #expect(try #require(result["idle_share"] as? Double) >= 0)
+    }
+    #expect(results.map { $0["sleeping_threads"] as? Int } == [0, 2])
   }
 
   @Test(arguments: [

@@ -7,6 +7,7 @@ import Testing
   @Test(arguments: [
     [], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"], ["bench", "model"], ["perplexity"],
     ["score"], ["quantize"], ["chat"], ["embed"], ["embed", "texts"], ["embed", "search"], ["bench", "embed"],
+    ["bench", "threads"],
   ])
   func helpIsAsReviewed(command: [String]) throws {
     let output = try FoveaExecutable.run(command + ["--help"])

@@ -1,3 +1,4 @@
+import Foundation
 import FoveaCore
 import Synchronization
 import Testing
@@ -66,6 +67,33 @@ import Testing
       let sum = Atomic<Int>(0)
       stream.run { stream.forEachRange(1000, grain: 7) { range in sum.add(range.count, ordering: .relaxed) } }
       #expect(sum.load(ordering: .relaxed) == 1000, "round \(round)")
+    }
+  }
+
+  @Test("workers sleep when there is no work, and come back when there is", arguments: [2, 3, 8])
+  func idleWorkersSleep(threadCount: Int) throws {
+    let stream = try ComputeStream(threadCount: threadCount)
+    for round in 0..<5 {
+      let pieces = Atomic<Int>(0)
+      stream.run { stream.forEachPiece(100) { _, _ in pieces.add(1, ordering: .relaxed) } }
+      #expect(pieces.load(ordering: .relaxed) == 100, "round \(round)")
+      // Far beyond the time that they spin; a busy machine may need it.
+      for _ in 0..<10_000 where stream.sleepingThreadCount < threadCount - 1 { usleep(1000) }
+      #expect(stream.sleepingThreadCount == threadCount - 1, "round \(round)")
+    }
+  }
+
+  @Test("working memory is counted, grows only, and can be given back")
+  func scratchByteCount() throws {
+    let stream = try ComputeStream(threadCount: 2)
+    stream.run {
+      #expect(stream.scratchByteCount == 0)
+      stream.forEachPiece(2, scratchByteCount: 1000) { _, _ in }
+      stream.forEachPiece(2, scratchByteCount: 10) { _, _ in }
+      _ = stream.sharedScratch(byteCount: 500)
+      #expect(stream.scratchByteCount == 2500)
+      stream.releaseScratch()
+      #expect(stream.scratchByteCount == 0)
     }
   }
 

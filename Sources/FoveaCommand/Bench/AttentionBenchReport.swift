@@ -40,6 +40,8 @@ struct AttentionBenchReport: Encodable {
     let peakShare: Double?
     let gbPerSecond: Double
     let memoryShare: Double
+    /// Working memory of all threads together.
+    let scratchBytes: Int
   }
 
   let operation = "attention"
@@ -55,7 +57,7 @@ struct AttentionBenchReport: Encodable {
 }
 
 extension AttentionBenchReport.Result {
-  init(_ attentionCase: AttentionCase, times: [Double], peaks: MachinePeaks) {
+  init(_ attentionCase: AttentionCase, times: [Double], scratchByteCount: Int, peaks: MachinePeaks) {
     let sorted = times.sorted()
     let middle = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
     // float16 is widened to float32, and so is bfloat16 where the dot instruction is missing.
@@ -67,7 +69,8 @@ extension AttentionBenchReport.Result {
       maximum: (sorted.last ?? 0) * 1e3, gflops: attentionCase.operationCount / middle / 1e9,
       peakShare: peak.map { attentionCase.operationCount / middle / $0 },
       gbPerSecond: attentionCase.keyValueByteCount / middle / 1e9,
-      memoryShare: attentionCase.keyValueByteCount / middle / peaks.memoryBytesPerSecond)
+      memoryShare: attentionCase.keyValueByteCount / middle / peaks.memoryBytesPerSecond,
+      scratchBytes: scratchByteCount)
   }
 
   /// The result for people, below ``AttentionBenchReport/heading``.
@@ -75,7 +78,7 @@ extension AttentionBenchReport.Result {
     AttentionBenchReport.row([
       shape.description, type, mask.rawValue, String(threads), fixed(median, 3),
       "\(fixed(minimum, 3))–\(fixed(maximum, 3))", fixed(gflops, 1), peakShare.map { percent($0) } ?? "–",
-      fixed(gbPerSecond, 1), percent(memoryShare),
+      fixed(gbPerSecond, 1), percent(memoryShare), byteText(scratchBytes),
     ])
   }
 
@@ -88,13 +91,15 @@ extension AttentionBenchReport {
     let threads = peaks.map { String($0.threads) }.joined(separator: " and ")
     var text = "attention, \(instructionSet), threads: \(threads), \(processor)\n"
     for peaks in peaks { text += "limits, threads: \(peaks.threads): \(peaks.text)\n" }
-    let names = ["B,Nq,Nkv,Tq,Tkv,D", "type", "mask", "threads", "ms", "range", "GFLOP/s", "peak", "GB/s", "memory"]
+    let names = [
+      "B,Nq,Nkv,Tq,Tkv,D", "type", "mask", "threads", "ms", "range", "GFLOP/s", "peak", "GB/s", "memory", "scratch",
+    ]
     return text + "\n" + AttentionBenchReport.row(names)
   }
 
   /// Names to the left and numbers to the right of columns that hold what usually occurs.
   fileprivate static func row(_ cells: [String]) -> String {
-    let widths = [25, 9, 9, 7, 10, 19, 9, 6, 7, 7]
+    let widths = [25, 9, 9, 7, 10, 19, 9, 6, 7, 7, 9]
     let padded = zip(cells, widths).enumerated().map { index, cell in
       let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
       return index < 3 ? cell.0 + padding : padding + cell.0

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Fovea
+import FoveaCore
 
 /// `fovea bench attention`: times the attention op.
 struct BenchAttentionCommand: AsyncParsableCommand {
@@ -8,7 +9,7 @@ struct BenchAttentionCommand: AsyncParsableCommand {
     discussion: """
       Prints the median and the range of the repetitions, GFLOP/s (4·B·Nq·Tq·Tkv·D operations, half of them with a \
       causal mask) with its share of the multiply-add peak of the type, and GB/s of keys and values with its share of \
-      the memory's. A cache's data may exceed the latter.
+      the memory's, and the working memory of all threads together. A cache's data may exceed the memory's pace.
       """)
 
   @Option(
@@ -65,11 +66,13 @@ struct BenchAttentionCommand: AsyncParsableCommand {
         let progress = ProgressLine(
           "timing \(attentionCase.shape) \(attentionCase.elementType) \(attentionCase.mask.rawValue)")
         defer { progress.finish() }
-        let times = try await stream.perform {
+        let (times, scratchByteCount) = try await stream.perform {
+          stream.releaseScratch()
           try benchmark.check(on: stream)
-          return try benchmark.times(on: stream, repetitions: repetitions)
+          return (try benchmark.times(on: stream, repetitions: repetitions), stream.scratchByteCount)
         }
-        let result = AttentionBenchReport.Result(attentionCase, times: times, peaks: peaks)
+        let result = AttentionBenchReport.Result(
+          attentionCase, times: times, scratchByteCount: scratchByteCount, peaks: peaks)
         report.results.append(result)
         progress.finish()
         if !json { try StandardStream.output.write(result.tableRow) }

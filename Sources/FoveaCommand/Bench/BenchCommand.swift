@@ -8,6 +8,8 @@ struct BenchCommand: ParsableCommand {
       Every result is checked before it is timed, and every limit is measured in the same run. Nothing else should \
       run meanwhile. Without a subcommand models are measured: 'fovea bench -p 512 -n 128'.
       """,
-    subcommands: [BenchModelCommand.self, BenchAttentionCommand.self, BenchEmbedCommand.self],
+    subcommands: [
+      BenchModelCommand.self, BenchAttentionCommand.self, BenchEmbedCommand.self, BenchThreadsCommand.self,
+    ],
     defaultSubcommand: BenchModelCommand.self)
 }
