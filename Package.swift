@@ -84,6 +84,7 @@ let package = Package(
     tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
     tests(
       "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
+    tests("FoveaEvaluationTests", ["FoveaEvaluation", "FoveaModels", "FoveaTokenizers"]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
     tests("FoveaCTests", ["FoveaC", "CFovea", "FoveaAttention"]),
     tests("FoveaCommandTests", ["Fovea"], resources: [.copy("Snapshots")]),

@@ -111,16 +111,20 @@ public final class DecoderModel: Sendable {
   }
 
   func check(_ tokens: [Int], cache: KeyValueCache) throws {
-    guard !configuration.isBidirectional else {
-      throw ModelError(
-        .unsupportedFeature, "the model attends both ways: it has hidden states to embed texts, but predicts no tokens")
-    }
+    try checkPredictsTokens()
     if let token = tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
       throw ModelError.tokenOutOfRange(token, vocabularySize: configuration.vocabularySize)
     }
     guard cache.length + tokens.count <= configuration.contextLength else {
       throw ModelError.contextOverflow(
         length: cache.length + tokens.count, contextLength: configuration.contextLength)
+    }
+  }
+
+  func checkPredictsTokens() throws(ModelError) {
+    guard !configuration.isBidirectional else {
+      throw ModelError(
+        .unsupportedFeature, "the model attends both ways: it has hidden states to embed texts, but predicts no tokens")
     }
   }
 

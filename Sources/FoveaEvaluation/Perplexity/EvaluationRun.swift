@@ -7,7 +7,8 @@ public struct EvaluationRun {
   public struct StateFile: Sendable {
     /// The file, which is replaced at once.
     public var path: String
-    /// How long to compute before it is written again; zero writes it after every window.
+    /// How long to compute before it is written again; zero writes it after every window, or several short
+    /// ones that are evaluated together.
     public var interval: Duration
 
     /// A state that is written every second, which costs a thousandth of the time.
@@ -71,7 +72,7 @@ public struct EvaluationRun {
   ///
   /// - Parameters:
   ///   - observe: is shown the logits of the scored tokens.
-  ///   - shouldGoOn: is asked after each window; if it says no, the state is saved and the rest is left for another run.
+  ///   - shouldGoOn: is asked after each window, or several short ones; if it says no, the state is saved and the rest is left for another run.
   /// - Throws: what the model and `observe` throw, and ``EvaluationError`` if a file cannot be written.
   public mutating func run(
     observe: WindowEvaluator.Observer? = nil, shouldGoOn: (EvaluationRun) throws -> Bool = { _ in true }
@@ -79,16 +80,18 @@ public struct EvaluationRun {
     let clock = ContinuousClock()
     var lastSave = clock.now
     var isSaved = false
-    for index in state.pendingWindowIndices {
+    var pending = state.pendingWindowIndices[...]
+    while !pending.isEmpty {
       let start = clock.now
-      let window = evaluator.plan.windows[index]
-      let losses = try evaluator.losses(ofWindow: index, observe: observe)
-      if let perTokenFile {
-        try perTokenFile.append(window, tokens: evaluator.plan.tokens(of: window).tokens, losses: losses)
+      let group = Array(pending.prefix(evaluator.groupSize(of: pending)))
+      pending.removeFirst(group.count)
+      for (index, losses) in zip(group, try evaluator.losses(ofWindows: group, observe: observe)) {
+        let window = evaluator.plan.windows[index]
+        try perTokenFile?.append(window, tokens: evaluator.plan.tokens(of: window).tokens, losses: losses)
+        state.add(
+          WindowResult(index: index, window: window, losses: losses), perTokenByteCount: perTokenFile?.byteCount)
+        evaluatedTokenCount += evaluator.plan.evaluatedTokenCount(of: window)
       }
-      state.add(
-        WindowResult(index: index, window: window, losses: losses), perTokenByteCount: perTokenFile?.byteCount)
-      evaluatedTokenCount += evaluator.plan.evaluatedTokenCount(of: window)
       isSaved = false
       if let stateFile, clock.now - lastSave >= stateFile.interval {
         try save()
