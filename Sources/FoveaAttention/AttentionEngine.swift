@@ -22,16 +22,19 @@ package struct KeyValueSegment {
   package var valueStrides: AttentionStrides
   /// The number of positions.
   package var count: Int
+  /// The number of key indices up to the next segment: `count`, or more for a prefix, which ends with a whole block.
+  package var span: Int
 
   package init(
     keys: UnsafeRawPointer, keyStrides: AttentionStrides, values: UnsafeRawPointer, valueStrides: AttentionStrides,
-    count: Int
+    count: Int, span: Int? = nil
   ) {
     self.keys = keys
     self.keyStrides = keyStrides
     self.values = values
     self.valueStrides = valueStrides
     self.count = count
+    self.span = span ?? count
   }
 }
 
@@ -44,11 +47,13 @@ package struct KeyValueSegment {
 package struct AttentionEngine {
   package var problem: AttentionProblem
   package var queries: UnsafeRawPointer
+  /// What reads the prefix of the visible keys where that is not `queries`: the same rows turned by other positions.
+  package var prefixQueries: UnsafeRawPointer?
   package var queryType: fovea_element
   package var queryStrides: AttentionStrides
   package var keyType: fovea_element
   package var valueType: fovea_element
-  /// In order; their counts sum to the problem's key length.
+  /// In order; their spans sum to the problem's key length.
   package var segments: [KeyValueSegment]
   package var outputs: UnsafeMutableRawPointer
   package var outputType: fovea_element
@@ -67,13 +72,15 @@ package struct AttentionEngine {
   static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 128 ? 240 : 120 }
 
   package init(
-    problem: AttentionProblem, queries: UnsafeRawPointer, queryType: fovea_element, queryStrides: AttentionStrides,
-    keyType: fovea_element, valueType: fovea_element, segments: [KeyValueSegment], outputs: UnsafeMutableRawPointer,
+    problem: AttentionProblem, queries: UnsafeRawPointer, prefixQueries: UnsafeRawPointer? = nil,
+    queryType: fovea_element, queryStrides: AttentionStrides, keyType: fovea_element, valueType: fovea_element,
+    segments: [KeyValueSegment], outputs: UnsafeMutableRawPointer,
     outputType: fovea_element, outputStrides: AttentionStrides, logSumExp: UnsafeMutablePointer<Float>? = nil,
     scale: Float, softCap: Float = 0, visibleKeys: VisibleKeys, mask: BroadcastMask? = nil, sinks: [Float] = []
   ) {
     self.problem = problem
     self.queries = queries
+    self.prefixQueries = prefixQueries
     self.queryType = queryType
     self.queryStrides = queryStrides
     self.keyType = keyType
@@ -106,9 +113,8 @@ package struct AttentionEngine {
         let tile = tiling.tile(tiling.tileCount - 1 - piece)
         let worker = TileWorker(
           engine: engine, kernels: stream.kernelTable, tile: tile, scratch: layout.pointers(in: scratch))
-        worker.packQueries()
         worker.clearState()
-        for block in 0..<tiling.blockCount { worker.attend(toBlock: block) }
+        worker.attend(toBlocks: 0..<tiling.blockCount)
         worker.finish()
       }
     }
@@ -141,9 +147,10 @@ package struct AttentionEngine {
         let first = piece % runsPerTile * blocksPerRun
         for index in first..<min(blocks.count, first + blocksPerRun) {
           let worker = worker(tile: piece / runsPerTile, state: 1 + index, scratch: scratch)
-          if index == first { worker.packQueries() }
+          let block = blocks.lowerBound + index
+          if index == first || worker.needsOtherQueries(before: block) { worker.packQueries(forBlock: block) }
           worker.clearState()
-          worker.attend(toBlock: blocks.lowerBound + index)
+          worker.attend(toBlock: block)
         }
       }
       stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount) { tile, scratch in

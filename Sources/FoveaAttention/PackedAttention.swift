@@ -36,9 +36,8 @@ extension AttentionEngine {
               let worker = TileWorker(
                 engine: base + index, kernels: table, tile: tilings[index].tile(Int(owner.tile)),
                 scratch: layouts[index].pointers(in: scratch))
-              worker.packQueries()
               worker.clearState()
-              for block in 0..<tilings[index].blockCount { worker.attend(toBlock: block) }
+              worker.attend(toBlocks: 0..<tilings[index].blockCount)
               worker.finish()
             }
           }

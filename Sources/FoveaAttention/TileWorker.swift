@@ -29,14 +29,31 @@ struct TileWorker {
 
   private func queryHead(_ headInGroup: Int) -> Int { tile.keyValueHead * problem.groupSize + headInGroup }
 
-  /// Brings the tile's queries into the kernels' layout.
-  func packQueries() {
+  /// Joins the keys of neighbouring blocks, first to last, to the rows' state.
+  func attend(toBlocks blocks: Range<Int>) {
+    for block in blocks {
+      if block == blocks.lowerBound || needsOtherQueries(before: block) { packQueries(forBlock: block) }
+      attend(toBlock: block)
+    }
+  }
+
+  /// Whether the queries that the block before was read by are not those of `block`.
+  func needsOtherQueries(before block: Int) -> Bool {
+    engine.pointee.prefixQueries != nil && block == engine.pointee.visibleKeys.prefixBlockCount
+  }
+
+  /// Brings the tile's queries into the kernels' layout: those that read `block`.
+  func packQueries(forBlock block: Int) {
+    var queries = engine.pointee.queries
+    if let others = engine.pointee.prefixQueries, block < engine.pointee.visibleKeys.prefixBlockCount {
+      queries = others
+    }
     for headInGroup in 0..<problem.groupSize {
       let offset =
         tile.batch * engine.pointee.queryStrides.batch + queryHead(headInGroup) * engine.pointee.queryStrides.head
         + tile.positions.lowerBound * engine.pointee.queryStrides.position
       var work = fovea_pack(
-        rows: engine.pointee.queries + offset * elementByteCount(engine.pointee.queryType),
+        rows: queries + offset * elementByteCount(engine.pointee.queryType),
         stride: engine.pointee.queryStrides.position,
         element: engine.pointee.queryType, count: tile.positions.count, dimension: problem.headDimension,
         first: headInGroup * tile.positions.count, packed: scratch.queries)
@@ -54,7 +71,7 @@ struct TileWorker {
   /// Joins the keys of one block to the rows' state.
   func attend(toBlock block: Int) {
     let blockStart = block * Self.blockLength
-    let keyCount = min(Self.blockLength, problem.keyLength - blockStart)
+    let keyCount = engine.pointee.visibleKeys.keyCount(ofBlockAt: blockStart)
     guard findVisibleKeys(blockStart: blockStart, keyCount: keyCount) else { return }
 
     var work = fovea_attention_block()
@@ -99,7 +116,7 @@ struct TileWorker {
     else { return false }
     var segmentStart = 0
     for segment in engine.pointee.segments {
-      defer { segmentStart += segment.count }
+      defer { segmentStart += segment.span }
       guard blockStart < segmentStart + segment.count else { continue }
       // A block made of several runs is packed.
       guard blockStart >= segmentStart, blockStart + block.key_count <= segmentStart + segment.count else {
@@ -145,7 +162,7 @@ struct TileWorker {
     }
     var isAnyVisible = false
     for (index, position) in tile.positions.enumerated() {
-      let range = engine.pointee.visibleKeys.range(forQuery: position)
+      let range = engine.pointee.visibleKeys.range(forQuery: position, inBlockAt: blockStart)
       let begin = min(keyCount, max(0, range.lowerBound - blockStart))
       let end = max(begin, min(keyCount, range.upperBound - blockStart))
       isAnyVisible = isAnyVisible || begin < end
@@ -181,7 +198,7 @@ struct TileWorker {
     for segment in engine.pointee.segments {
       let begin = max(blockStart, segmentStart)
       let end = min(blockStart + keyCount, segmentStart + segment.count)
-      defer { segmentStart += segment.count }
+      defer { segmentStart += segment.span }
       guard begin < end else { continue }
       func rows(
         _ base: UnsafeRawPointer, _ strides: AttentionStrides, _ type: fovea_element, _ dimension: Int,

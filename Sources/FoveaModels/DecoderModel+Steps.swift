@@ -83,7 +83,7 @@ extension ModelConfiguration {
     case .hiddenStates, .branch: (hiddenSize, .float32)
     case .normed: (hiddenSize, productType)
     case .projected: (queryWidth + 2 * keyValueHeadCount * headDimension, .float32)
-    case .queries, .attended: (queryWidth, activationType)
+    case .queries, .sinkQueries, .attended: (queryWidth, activationType)
     case .activated: (intermediateSize, productType)
     case .angles: (angleCount, .float32)
     case .routerLogits: (experts?.expertCount ?? 0, .float32)

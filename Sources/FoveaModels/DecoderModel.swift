@@ -52,20 +52,35 @@ public final class DecoderModel: Sendable {
     }
   }
 
-  /// An empty cache for this model.
-  public func makeCache() -> KeyValueCache { makeCache(keepsEverything: false) }
+  /// An empty cache for this model, which keeps the whole text.
+  public func makeCache() -> KeyValueCache { makeCache(checked: .contiguous) }
 
-  /// An empty cache whose windowed layers keep the whole text too if it `keepsEverything`: the reference for the rings.
-  package func makeCache(keepsEverything: Bool) -> KeyValueCache {
+  /// An empty cache for this model that keeps what `policy` says.
+  ///
+  /// - Throws: ``ModelError`` for sizes out of range, and for a policy that does not go with the model's rotary scaling.
+  public func makeCache(_ policy: CachePolicy) throws(ModelError) -> KeyValueCache {
+    try policy.check(configuration)
+    return makeCache(checked: policy)
+  }
+
+  /// An empty cache; if it `keepsEverything`, its rings have room for a whole context more than they must: the reference
+  /// for the rings.
+  package func makeCache(
+    checked policy: CachePolicy = .contiguous, keepsEverything: Bool = false
+  ) -> KeyValueCache {
     let elementType = precision == .native ? weights.storedType : .float32
+    let lengthLimit = policy.bound == nil ? configuration.contextLength : nil
     let stores = configuration.layers.map { layer in
-      KeyValueStore(
-        window: layer.window, contextLength: configuration.contextLength,
+      let limits = policy.limits(ofWindow: layer.window)
+      return KeyValueStore(
+        window: limits.window, bound: limits.bound, lengthLimit: lengthLimit ?? .max >> 1,
         rowsPerChunk: keepsEverything ? configuration.contextLength : Self.rowsPerChunk,
         headCount: configuration.keyValueHeadCount, headDimension: configuration.headDimension,
         elementType: elementType)
     }
-    return KeyValueCache(stores: stores, contextLength: configuration.contextLength, elementType: elementType)
+    let longestSwitch = configuration.rotaries.map(\.switchLength).max() ?? 0
+    return KeyValueCache(
+      policy: policy, stores: stores, lengthLimit: lengthLimit, longestSwitch: longestSwitch, elementType: elementType)
   }
 
   /// Evaluates `tokens` after what `cache` holds, and adds them to it.
@@ -97,13 +112,14 @@ public final class DecoderModel: Sendable {
     of tokens: [Int], cache: KeyValueCache, from firstWanted: Int, _ body: (ActivationRows, Int) throws -> Void
   ) rethrows {
     guard !tokens.isEmpty else { return }
-    let usesLongFactors = rotaries[0].usesLongFactors(textLength: cache.length + tokens.count)
+    let textLength = cache.policy.textLength(cache.length + tokens.count)
+    let usesLongFactors = rotaries[0].usesLongFactors(textLength: textLength)
     let repeated = cache.tokensToRepeat(usesLongFactors: usesLongFactors)
     let text = repeated + tokens
     cache.reserve(text.count)
     for first in stride(from: 0, to: text.count, by: Self.rowsPerChunk) {
       let chunk = text[first..<min(text.count, first + Self.rowsPerChunk)]
-      let hiddenStates = evaluateLayers(chunk, cache: cache, textLength: cache.evaluatedLength + text.count - first)
+      let hiddenStates = evaluateLayers(chunk, cache: cache, textLength: textLength)
       let firstRow = max(0, repeated.count + firstWanted - first)
       guard firstRow < chunk.count else { continue }
       try body(hiddenStates.rows(firstRow..<chunk.count), first + firstRow - repeated.count)
@@ -115,9 +131,8 @@ public final class DecoderModel: Sendable {
     if let token = tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
       throw ModelError.tokenOutOfRange(token, vocabularySize: configuration.vocabularySize)
     }
-    guard cache.length + tokens.count <= configuration.contextLength else {
-      throw ModelError.contextOverflow(
-        length: cache.length + tokens.count, contextLength: configuration.contextLength)
+    if let limit = cache.lengthLimit, cache.length + tokens.count > limit {
+      throw ModelError.contextOverflow(length: cache.length + tokens.count, contextLength: limit)
     }
   }
 
@@ -130,31 +145,36 @@ public final class DecoderModel: Sendable {
 
   // MARK: The way of a token
 
-  /// Embeds a chunk of a text of `textLength` tokens and takes it through every layer; returns the hidden states before
+  /// Embeds a chunk of a text that shows `textLength` tokens to rotary scaling and takes it through every layer; returns the hidden states before
   /// the final norm.
   private func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache, textLength: Int) -> ActivationRows {
-    workspace.reserve(tokens.count)
+    // One more for the angles behind the rows.
+    workspace.reserve(tokens.count + 1)
     func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: tokens.count) }
     let hiddenStates = rows(.hiddenStates)
     let normed = rows(.normed)
     let projected = rows(.projected)
     let queries = rows(.queries)
+    let sinkQueries = rows(.sinkQueries)
     let attended = rows(.attended)
     let angles = rows(.angles)
 
     stream.begin(.embedding)
     embed(tokens, into: hiddenStates)
     stream.begin(.positions)
-    fillAngles(angles, firstPosition: cache.evaluatedLength, textLength: textLength)
+    fillAngles(angles, cache: cache, textLength: textLength)
     for (index, layer) in weights.layers.enumerated() {
       stream.begin(.norms)
       normalize(hiddenStates, by: layer.attentionNorm, into: normed)
       stream.begin(.projections)
       project(normed, by: layer, into: projected)
       stream.begin(.positions)
-      rotate(projected, angles: angles, queries: queries, cache: cache, layer: index)
+      let turnsTwice = needsSinkQueries(cache, layer: index, end: cache.evaluatedLength + tokens.count)
+      rotate(
+        projected, angles: angles, queries: queries, sinkQueries: turnsTwice ? sinkQueries : nil, cache: cache,
+        layer: index)
       stream.begin(.attention)
-      attend(queries, cache: cache, layer: index, into: attended)
+      attend(queries, sinkQueries: turnsTwice ? sinkQueries : nil, cache: cache, layer: index, into: attended)
       stream.begin(.outputProjection)
       addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
 
@@ -219,10 +239,21 @@ public final class DecoderModel: Sendable {
 
   // MARK: Attention
 
+  /// Whether queries read the first keys of the text turned otherwise than the latest ones.
+  ///
+  /// In a streaming cache positions are indices inside the cache. Scores depend on differences of positions only, so
+  /// latest keys and queries may keep the positions of the text; but the distance to the first keys, which do not move,
+  /// stays that of a full cache.
+  private func needsSinkQueries(_ cache: KeyValueCache, layer: Int, end: Int) -> Bool {
+    cache.policy.isStreaming && configuration.layers[layer].rotaryIndex != nil
+      && cache.stores[layer].visiblePrefix(from: cache.evaluatedLength, to: end) != nil
+  }
+
   /// Norms queries and keys where the family does, turns them by their positions; keys and values go to the cache in its
-  /// type.
+  /// type. `sinkQueries` are the queries turned by the last index of a full cache.
   private func rotate(
-    _ projected: ActivationRows, angles: ActivationRows, queries: ActivationRows, cache: KeyValueCache, layer: Int
+    _ projected: ActivationRows, angles: ActivationRows, queries: ActivationRows, sinkQueries: ActivationRows?,
+    cache: KeyValueCache, layer: Int
   ) {
     let kernels = stream.kernels
     let dimension = configuration.headDimension
@@ -235,12 +266,20 @@ public final class DecoderModel: Sendable {
     let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
     let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
     let (headCount, keyValueHeadCount) = (configuration.headCount, configuration.keyValueHeadCount)
+    let sinkAngles = angles.floats(projected.count) + angleOffset
     stream.forEachRange(projected.count, grain: 16) { rows in
       for row in rows {
         let cosine = angles.floats(row) + angleOffset
         let sine = cosine + pairCount
         var source = projected.floats(row)
         weights.queryNorm?.applyInPlace(kernels, source, width: headCount * dimension)
+        if let sinkQueries {
+          for head in 0..<headCount {
+            kernels.rotate(
+              source + head * dimension, sinkAngles, sinkAngles + pairCount, pairCount, dimension,
+              sinkQueries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
+          }
+        }
         for head in 0..<headCount {
           kernels.rotate(
             source, cosine, sine, pairCount, dimension,
@@ -262,35 +301,44 @@ public final class DecoderModel: Sendable {
   }
 
   /// Causal attention of the chunk's queries over the cache and the chunk itself.
-  private func attend(_ queries: ActivationRows, cache: KeyValueCache, layer: Int, into attended: ActivationRows) {
+  private func attend(
+    _ queries: ActivationRows, sinkQueries: ActivationRows?, cache: KeyValueCache, layer: Int,
+    into attended: ActivationRows
+  ) {
     let dimension = configuration.headDimension
     let store = cache.stores[layer]
-    let segments = store.segments(from: cache.evaluatedLength, to: cache.evaluatedLength + queries.count)
-    let keyLength = segments.reduce(0) { $0 + $1.count }
+    let (position, end) = (cache.evaluatedLength, cache.evaluatedLength + queries.count)
+    store.keepSinks(from: position, to: end)
+    let segments = store.segments(from: position, to: end)
+    let keyLength = segments.reduce(0) { $0 + $1.span }
     let rowStrides = AttentionStrides(batch: 0, head: dimension, position: queries.stride)
     let problem = AttentionProblem(
       headCount: configuration.headCount, keyValueHeadCount: configuration.keyValueHeadCount,
       queryLength: queries.count, keyLength: keyLength, headDimension: dimension, resultType: attended.type)
     let engine = AttentionEngine(
-      problem: problem, queries: queries.base, queryType: queries.type.kernelElement, queryStrides: rowStrides,
+      problem: problem, queries: queries.base, prefixQueries: sinkQueries.map { UnsafeRawPointer($0.base) },
+      queryType: queries.type.kernelElement, queryStrides: rowStrides,
       keyType: store.elementType.kernelElement, valueType: store.elementType.kernelElement, segments: segments,
       outputs: attended.base, outputType: attended.type.kernelElement, outputStrides: rowStrides,
       scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
-      visibleKeys: VisibleKeys(
-        queryLength: queries.count, keyLength: keyLength, isCausal: true,
-        options: AttentionOptions(window: configuration.layers[layer].window)),
+      visibleKeys: store.visibleKeys(from: position, to: end, keyLength: keyLength),
       sinks: weights.layers[layer].sinks)
     engine.run(on: stream)
   }
 
-  /// The cosines, then the sines, of every row's position, one rotary setting after another.
-  private func fillAngles(_ angles: ActivationRows, firstPosition: Int, textLength: Int) {
-    stream.forEachRange(angles.count, grain: 16) { rows in
+  /// The cosines, then the sines, of every row's position, one rotary setting after another; behind the rows those of the
+  /// last index of a full streaming cache.
+  private func fillAngles(_ angles: ActivationRows, cache: KeyValueCache, textLength: Int) {
+    let (firstPosition, policy) = (cache.evaluatedLength, cache.policy)
+    let lastIndex = policy.isStreaming ? policy.frequencyIndex(.max) : nil
+    stream.forEachRange(angles.count + (lastIndex == nil ? 0 : 1), grain: 16) { rows in
       for row in rows {
         var target = angles.floats(row)
+        let position = if row == angles.count, let lastIndex { lastIndex } else { firstPosition + row }
         for rotary in rotaries {
           rotary.fill(
-            position: firstPosition + row, textLength: textLength, cosine: target, sine: target + rotary.pairCount)
+            position: position, frequencyIndex: policy.frequencyIndex(position), textLength: textLength,
+            isExact: position >= policy.exactPosition, cosine: target, sine: target + rotary.pairCount)
           target += 2 * rotary.pairCount
         }
       }

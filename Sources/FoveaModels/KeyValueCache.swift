@@ -2,15 +2,17 @@ public import FoveaCore
 
 /// The keys and values of a text as far as it is evaluated, with the text itself.
 ///
-/// Layers that attend to everything keep every position; windowed layers keep their window, so that their memory does
-/// not grow with the text. Each layer has a store of its own.
+/// A contiguous cache keeps every position, but for those behind the windows of windowed layers. Rotating and streaming
+/// caches keep a fixed number, whatever the length of the text; see ``CachePolicy``. Each layer has a store of its own.
 ///
 /// One owner at a time: whoever evaluates with a cache must be the only one that uses it.
 public final class KeyValueCache {
-  /// The text evaluated so far.
+  /// Which positions are kept.
+  public let policy: CachePolicy
+  /// The text evaluated so far; of a cache of bounded size its end only, once it is longer than some thousand tokens.
   public private(set) var tokens: [Int] = []
-  /// The most positions that the model allows.
-  public let contextLength: Int
+  /// The most positions that a text may have: the model's context, or no limit for a cache of bounded size.
+  public let lengthLimit: Int?
   /// The type of the stored keys and values.
   public let elementType: ElementType
   /// The keys and values of each layer.
@@ -19,27 +21,65 @@ public final class KeyValueCache {
   private(set) var evaluatedLength = 0
   /// Whether keys were turned by the long factors of `longrope`.
   private var usesLongFactors = false
+  /// What stood before ``tokens``.
+  private var dropped = DroppedTokens()
+  /// The number of tokens that are always known, if the text has so many. Covers what the stores hold.
+  private let keptTokenCount: Int
 
-  init(stores: [KeyValueStore], contextLength: Int, elementType: ElementType) {
+  /// `longestSwitch` is the length of text at which `longrope` changes its factors and the whole text is needed again.
+  init(policy: CachePolicy, stores: [KeyValueStore], lengthLimit: Int?, longestSwitch: Int, elementType: ElementType) {
+    self.policy = policy
     self.stores = stores
-    self.contextLength = contextLength
+    self.lengthLimit = lengthLimit
     self.elementType = elementType
+    keptTokenCount = max(8192, longestSwitch + 1, stores.reduce(0) { max($0, $1.capacityLimit) })
   }
 
-  /// The number of positions held.
-  public var length: Int { tokens.count }
+  /// The number of tokens evaluated so far.
+  public var length: Int { dropped.count + tokens.count }
 
   /// The memory held, in bytes.
   public var byteCount: Int { stores.reduce(0) { $0 + $1.byteCount } }
 
+  /// How many tokens `text` has in common with the text evaluated so far, from the first on.
+  public func sharedLength(with text: some Collection<Int>) -> Int {
+    guard dropped.begin(text) else { return 0 }
+    return dropped.count + zip(tokens, text.dropFirst(dropped.count)).prefix { $0 == $1 }.count
+  }
+
   /// Forgets every position from `length` on; they are evaluated anew when their tokens come again.
   ///
-  /// Where windowed layers no longer hold what comes before `length`, the next evaluation first repeats the whole text.
-  public func trim(to length: Int) {
+  /// Where the stores no longer hold what comes before `length`, the next evaluation first repeats the whole text. A cache
+  /// of bounded size does not know the whole of a long text: there everything is forgotten.
+  ///
+  /// - Returns: the new length: `length`, or 0 where everything was forgotten.
+  @discardableResult public func trim(to length: Int) -> Int {
     precondition(length >= 0 && length <= self.length, "a cache of \(self.length) positions cannot keep \(length)")
+    let canContinue = evaluatedLength <= length || stores.allSatisfy { $0.canContinue(from: length) }
+    guard length > 0, canContinue || dropped.count == 0 else {
+      tokens = []
+      dropped = DroppedTokens()
+      evaluatedLength = 0
+      return 0
+    }
     tokens.removeLast(self.length - length)
-    guard evaluatedLength > length else { return }
-    evaluatedLength = stores.allSatisfy { $0.canContinue(from: length) } ? length : 0
+    if evaluatedLength > length { evaluatedLength = canContinue ? length : 0 }
+    return length
+  }
+
+  /// Forgets everything.
+  public func reset() { trim(to: 0) }
+
+  /// A cache that holds the same in memory of its own: what is evaluated with one does not change the other.
+  public func copy() -> KeyValueCache {
+    let copy = KeyValueCache(
+      policy: policy, stores: stores.map { $0.copied() }, lengthLimit: lengthLimit, longestSwitch: keptTokenCount - 1,
+      elementType: elementType)
+    copy.tokens = tokens
+    copy.dropped = dropped
+    copy.evaluatedLength = evaluatedLength
+    copy.usesLongFactors = usesLongFactors
+    return copy
   }
 
   /// The part of the text that must be evaluated again before what follows it: none, unless a trim went too far back or
@@ -47,7 +87,7 @@ public final class KeyValueCache {
   func tokensToRepeat(usesLongFactors: Bool) -> [Int] {
     if usesLongFactors != self.usesLongFactors { evaluatedLength = 0 }
     self.usesLongFactors = usesLongFactors
-    return Array(tokens[evaluatedLength...])
+    return Array(tokens[(evaluatedLength - dropped.count)...])
   }
 
   /// Makes room for `count` more positions without counting them yet.
@@ -59,6 +99,34 @@ public final class KeyValueCache {
   /// Counts positions whose keys and values every layer has written.
   func advance(over chunk: ArraySlice<Int>) {
     evaluatedLength += chunk.count
-    tokens += chunk.suffix(max(0, evaluatedLength - tokens.count))
+    tokens += chunk.suffix(max(0, evaluatedLength - length))
+    guard policy != .contiguous, tokens.count > 2 * keptTokenCount else { return }
+    let surplus = tokens.count - keptTokenCount
+    dropped.add(tokens[..<surplus])
+    tokens.removeFirst(surplus)
+  }
+}
+
+/// What is known of tokens that are no longer held.
+struct DroppedTokens {
+  /// How many there are.
+  private(set) var count = 0
+  /// Theirs, token by token.
+  private(set) var checksum = Checksum()
+
+  /// Takes the next ones.
+  mutating func add(_ tokens: some Sequence<Int>) {
+    for token in tokens {
+      withUnsafeBytes(of: token) { checksum.add($0) }
+      count += 1
+    }
+  }
+
+  /// Whether `text` begins with them, as far as a checksum tells.
+  func begin(_ text: some Collection<Int>) -> Bool {
+    guard text.count >= count else { return false }
+    var other = DroppedTokens()
+    other.add(text.prefix(count))
+    return other.checksum == checksum
   }
 }

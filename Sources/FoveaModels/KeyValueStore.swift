@@ -4,40 +4,50 @@ internal import FoveaCore
 
 /// The keys and values of one layer.
 ///
-/// A layer that attends to everything has room for the whole text. A windowed layer has a ring: position p lies in slot
-/// p mod capacity. Attention counts its blocks of keys from position 0, and its bits follow from that; so the keys that a
+/// A layer that attends to everything has room for the whole text. A windowed layer, and every layer of a cache of bounded
+/// size, has a ring: position p lies in slot p mod capacity. Where the first positions stay when the ring moves on, they
+/// have rows of their own beside it. Attention counts its blocks of keys from position 0, and its bits follow from that; so the keys that a
 /// windowed layer hands to it start at a whole block, and the ring holds the window, what its block begins with, and the
 /// tokens that are evaluated together.
 struct KeyValueStore {
-  /// The most positions the store has room for at a time; fewer than the context where the layer is windowed.
+  /// The most positions the store has room for at a time; fewer than the text may have where the layer is windowed.
   let capacityLimit: Int
   let elementType: ElementType
   private let window: Int?
+  /// Where the first positions stay, which and for whom.
+  let bound: CacheBound?
   private let headCount: Int
   private let headDimension: Int
-  private var capacity = 0
+  private(set) var capacity = 0
   private var keys = TensorStorage(byteCount: 0)
   private var values = TensorStorage(byteCount: 0)
+  /// The first positions; there from the first ``reserve(end:length:)`` on.
+  private var sinks: SinkRows?
   /// One past the last position ever written since the store was cleared.
   private var writtenEnd = 0
 
   /// Room is added in steps of this many positions, and by at least half of what is there.
   private static let step = Int(FOVEA_KEY_BLOCK)
 
-  /// `rowsPerChunk` is the most tokens that are evaluated together.
+  /// `lengthLimit` is the most positions that a text may have, `rowsPerChunk` the most tokens that are evaluated
+  /// together.
   init(
-    window: Int?, contextLength: Int, rowsPerChunk: Int, headCount: Int, headDimension: Int, elementType: ElementType
+    window: Int?, bound: CacheBound? = nil, lengthLimit: Int, rowsPerChunk: Int, headCount: Int, headDimension: Int,
+    elementType: ElementType
   ) {
     self.window = window
+    self.bound = bound
     self.headCount = headCount
     self.headDimension = headDimension
     self.elementType = elementType
-    let needed = window.map { $0 - 1 + Self.step - 1 + rowsPerChunk } ?? contextLength
-    capacityLimit = min(contextLength, (min(needed, contextLength) + Self.step - 1) / Self.step * Self.step)
+    // Until it is full, a bounded cache shows all that it holds.
+    let shownCount = [window, bound?.size].compactMap { $0 }.min()
+    let needed = shownCount.map { $0 - 1 + Self.step - 1 + rowsPerChunk } ?? lengthLimit
+    capacityLimit = min(lengthLimit, (min(needed, lengthLimit) + Self.step - 1) / Self.step * Self.step)
   }
 
   /// The memory held, in bytes.
-  var byteCount: Int { keys.byteCount + values.byteCount }
+  var byteCount: Int { keys.byteCount + values.byteCount + (sinks?.byteCount ?? 0) }
 
   /// The memory of `count` positions, in bytes.
   func byteCount(positions count: Int) -> Int {
@@ -48,7 +58,11 @@ struct KeyValueStore {
   var headStride: Int { capacity * headDimension }
 
   /// The first position whose key a query at `position` or later sees.
-  private func firstVisible(from position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+  private func firstVisible(from position: Int) -> Int {
+    let first = window.map { max(0, position - $0 + 1) } ?? 0
+    guard let bound, position >= bound.size else { return first }
+    return max(first, position - bound.recentCount + 1)
+  }
 
   /// Whether the keys that a query at `position` sees are still there.
   func canContinue(from position: Int) -> Bool {
@@ -58,6 +72,10 @@ struct KeyValueStore {
   /// Makes room for positions up to `end`, of which those before `length` are there.
   mutating func reserve(end: Int, length: Int) {
     writtenEnd = length == 0 ? end : max(writtenEnd, end)
+    if let bound, sinks == nil {
+      sinks = SinkRows(
+        count: bound.sinkCount, headCount: headCount, rowByteCount: headDimension * elementType.byteCount)
+    }
     let needed = min(end, capacityLimit)
     guard needed > capacity else { return }
     let grown = max(needed, capacity + capacity / 2)
@@ -79,6 +97,15 @@ struct KeyValueStore {
     return new
   }
 
+  /// The same store with memory of its own.
+  func copied() -> KeyValueStore {
+    var copy = self
+    copy.keys = grow(keys, to: capacity, keeping: capacity)
+    copy.values = grow(values, to: capacity, keeping: capacity)
+    copy.sinks = sinks?.copied()
+    return copy
+  }
+
   /// Where the key and the value of the first head go; those of the others follow ``headStride`` elements apart. There
   /// must be room for the position. Valid until the next ``reserve(end:length:)``.
   func row(_ position: Int) -> (key: UnsafeMutableRawPointer, value: UnsafeMutableRawPointer) {
@@ -86,11 +113,25 @@ struct KeyValueStore {
     return (keys.baseAddress + offset, values.baseAddress + offset)
   }
 
+  /// Copies those of the positions from `position` to `end` that stay when the ring moves on. Must be called as soon as
+  /// they are written.
+  func keepSinks(from position: Int, to end: Int) {
+    guard let sinks, position < sinks.count else { return }
+    let headByteCount = headStride * elementType.byteCount
+    for position in position..<min(end, sinks.count) {
+      let row = row(position)
+      sinks.copy(position, keys: row.key, values: row.value, headByteCount: headByteCount)
+    }
+  }
+
   /// The keys and values that queries from `position` on see, up to `end`, from a whole block on: one run, or two where
-  /// the ring wraps around.
+  /// the ring wraps around; before them those that lie apart, if a query sees such.
   func segments(from position: Int, to end: Int) -> [KeyValueSegment] {
-    let first = firstVisible(from: position) / Self.step * Self.step
     var segments: [KeyValueSegment] = []
+    if let prefix = visiblePrefix(from: position, to: end), let sinks {
+      segments.append(sinks.segment(headDimension: headDimension, span: prefix.span))
+    }
+    let first = firstVisible(from: position) / Self.step * Self.step
     var next = first
     while next < end {
       let row = row(next)
@@ -101,5 +142,24 @@ struct KeyValueStore {
       next += count
     }
     return segments
+  }
+
+  /// Which of the keys that ``segments(from:to:)`` gives each query sees; `keyLength` is the sum of their spans.
+  func visibleKeys(from position: Int, to end: Int, keyLength: Int) -> VisibleKeys {
+    VisibleKeys(
+      queryLength: end - position, keyLength: keyLength, isCausal: true, options: AttentionOptions(window: window),
+      prefix: visiblePrefix(from: position, to: end))
+  }
+
+  /// How queries see the first positions apart from the latest ones; nil where each sees all that it sees in one run.
+  ///
+  /// Whether a query does depends on its position alone, and with it its bits.
+  func visiblePrefix(from position: Int, to end: Int) -> VisiblePrefix? {
+    guard let bound, end > bound.size else { return nil }
+    let firstQuery = max(0, bound.size - position)
+    let index = bound.isStreaming ? bound.size - 1 : position + firstQuery
+    return VisiblePrefix(
+      count: bound.sinkCount, firstQuery: firstQuery, recentCount: bound.recentCount,
+      firstKey: window.map { index - $0 + 1 } ?? 0, firstKeyStep: window == nil || bound.isStreaming ? 0 : 1)
   }
 }

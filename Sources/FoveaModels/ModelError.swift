@@ -18,6 +18,10 @@ public struct ModelError: FoveaError, Equatable {
     case tokenOutOfRange
     /// A text is longer than the context.
     case contextOverflow
+    /// A cache's sizes do not go together, or not with the model.
+    case invalidCacheSize
+    /// A saved cache is damaged, is no such file, or belongs to another model or precision.
+    case invalidCacheFile
   }
 
   /// What kind of fault this is.
@@ -44,8 +48,8 @@ public struct ModelError: FoveaError, Equatable {
   public var category: FaultCategory {
     switch kind {
     case .missingFile: .missingInput
-    case .malformedFile, .invalidSetting, .unknownModelType, .unsupportedFeature: .badData
-    case .tokenOutOfRange, .contextOverflow: .usage
+    case .malformedFile, .invalidSetting, .unknownModelType, .unsupportedFeature, .invalidCacheFile: .badData
+    case .tokenOutOfRange, .contextOverflow, .invalidCacheSize: .usage
     }
   }
 

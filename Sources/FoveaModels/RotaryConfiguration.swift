@@ -114,6 +114,9 @@ public struct RotaryConfiguration: Sendable, Equatable {
     return Int(Double(trainedLength) * factor)
   }
 
+  /// The longest text before all positions turn by other frequencies; 0 where that does not happen.
+  var switchLength: Int { if case .long(let long) = scaling { long.originalContextLength } else { 0 } }
+
   /// The number of values of a head that are turned.
   func rotaryDimension(headDimension: Int) -> Int {
     Int(Double(headDimension) * partialFactor)

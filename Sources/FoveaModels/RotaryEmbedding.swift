@@ -35,7 +35,7 @@ public struct RotaryEmbedding: Sendable {
   /// - Parameters:
   ///   - configuration: as a ``ModelConfiguration`` holds it.
   ///   - headDimension: the width of a head; the part that is turned must be even.
-  ///   - contextLength: the most positions asked for; they are checked against it in debug builds.
+  ///   - contextLength: the most positions asked for with rounded angles; they are checked against it in debug builds.
   public init(_ configuration: RotaryConfiguration, headDimension: Int, contextLength: Int) {
     let dimension = configuration.rotaryDimension(headDimension: headDimension)
     precondition(
@@ -76,13 +76,19 @@ public struct RotaryEmbedding: Sendable {
 
   /// Writes ``pairCount`` cosines and as many sines for `position` of a text of `textLength` tokens, or of one that ends
   /// there.
+  ///
+  /// - Parameters:
+  ///   - frequencyIndex: the position that the frequencies may depend on, where it is another one.
+  ///   - isExact: whether the angle is not rounded to float32, for positions that may lie in the millions.
   public func fill(
-    position: Int, textLength: Int? = nil, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>
+    position: Int, frequencyIndex: Int? = nil, textLength: Int? = nil, isExact: Bool = false,
+    cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>
   ) {
-    assert(position >= 0 && position < contextLength, "position \(position) of a context of \(contextLength)")
-    let frequencies = inverseFrequencies(position: position, textLength: textLength)
+    assert(
+      position >= 0 && (isExact || position < contextLength), "position \(position) of a context of \(contextLength)")
+    let frequencies = inverseFrequencies(position: frequencyIndex ?? position, textLength: textLength)
     for (pair, frequency) in frequencies.enumerated() {
-      let angle = Double(Float(position) * frequency)
+      let angle = isExact ? Double(position) * Double(frequency) : Double(Float(position) * frequency)
       // The caller gives room for `pairCount` values in each.
       cosine[pair] = Float(cos(angle)) * attentionFactor
       sine[pair] = Float(sin(angle)) * attentionFactor

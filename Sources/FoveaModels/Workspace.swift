@@ -14,6 +14,8 @@ final class Workspace: @unchecked Sendable {
     /// Queries, keys and values side by side, before they are turned.
     case projected
     case queries
+    /// The queries as they read the first keys of a text in a streaming cache.
+    case sinkQueries
     case attended
     /// Between the matrices of a feed-forward block.
     case activated

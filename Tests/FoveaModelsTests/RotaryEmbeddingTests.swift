@@ -49,4 +49,24 @@ import Testing
       }
     }
   }
+
+  @Test("exact angles of positions in the millions differ as those of small positions do")
+  func largePositions() {
+    let rotary = RotaryEmbedding(RotaryConfiguration(), headDimension: 64, contextLength: 512)
+    func angles(_ position: Int) -> [(cosine: Double, sine: Double)] {
+      var cosine = [Float](repeating: .nan, count: rotary.pairCount)
+      var sine = cosine
+      rotary.fill(position: position, isExact: true, cosine: &cosine, sine: &sine)
+      return zip(cosine, sine).map { (Double($0), Double($1)) }
+    }
+    let expected = angles(300)
+    for position in [4_000_001, 123_456_789] {
+      for (pair, (late, early)) in zip(angles(position + 300), angles(position)).enumerated() {
+        let cosine = late.cosine * early.cosine + late.sine * early.sine
+        let sine = late.sine * early.cosine - late.cosine * early.sine
+        let error = max(abs(cosine - expected[pair].cosine), abs(sine - expected[pair].sine))
+        #expect(error <= 5e-7, "position \(position), pair \(pair): \(error)")
+      }
+    }
+  }
 }
