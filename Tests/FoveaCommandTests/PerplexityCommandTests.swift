@@ -52,9 +52,10 @@ import Testing
     }
   }
 
-  @Test func aRunKilledTwentyTimesEndsWithTheSameFigures() throws {
-    try withText(byteCount: 60_000) { folder, text in
-      let arguments = ["perplexity", text, "--method", "rolling", "--context-length", "300", "--json"]
+  @Test(arguments: [["rolling", "--context-length", "300"], ["streaming", "--max-cache-size", "100"]])
+  func aRunKilledTwentyTimesEndsWithTheSameFigures(method: [String]) throws {
+    try withText(byteCount: 40_000) { folder, text in
+      let arguments = ["perplexity", text, "--method"] + method + ["--json"]
       let whole = folder.appendingPathComponent("whole")
       let expected = figures(try FoveaExecutable.json(arguments.dropLast() + ["--per-token", whole.path]))
       #expect(expected.count == 7)
@@ -174,6 +175,10 @@ import Testing
     (65, ["/dev/null"], "too few for the method chunked"),
     (64, ["/dev/null", "--context-length", "2000"], "the context length is 2000"),
     (64, ["/dev/null", "--method", "rolling", "--stride", "3"], "a stride goes with the method strided only"),
+    (64, ["/dev/null", "--sink-tokens", "4"], "--method streaming"),
+    (64, ["/dev/null", "--method", "streaming", "--context-length", "64"], "give the size of its cache instead"),
+    (64, ["/dev/null", "--method", "streaming", "--max-cache-size", "1025"], "1025"),
+    (64, ["x", "--method", "streaming", "--cache", "round"], "--cache"),
   ]
 
   @Test(arguments: errors)

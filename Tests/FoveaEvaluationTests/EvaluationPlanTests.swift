@@ -1,4 +1,5 @@
 import FoveaEvaluation
+import FoveaModels
 import Testing
 
 @Suite struct EvaluationPlanTests {
@@ -67,6 +68,30 @@ import Testing
       ])
   }
 
+  @Test func streamingPiecesScoreEveryTokenAfterTheOneBefore() throws {
+    func plan(_ documents: [[Int]], begin: Int?) throws -> EvaluationPlan {
+      try EvaluationPlan(
+        .streaming, text: EvaluationText(documents: documents, size: nil, beginningOfTextToken: begin),
+        modelContextLength: 64)
+    }
+    for (begin, first) in [(1, 0), (nil, 1), (100, 1)] as [(Int?, Int)] {
+      let plan = try plan([document(1030), [7], document(3)], begin: begin)
+      var scored: [[Int]] = [[], [], []]
+      for (index, window) in plan.windows.enumerated() {
+        let (tokens, firstScored) = plan.tokens(of: window)
+        #expect(firstScored == 1, "what comes before the last condition is in the cache")
+        #expect(window.continuesPrevious == (window.scored.lowerBound >= 512))
+        if window.continuesPrevious { #expect(tokens[0] == plan.windows[index - 1].range.upperBound + 99) }
+        if window.scored.lowerBound == 0 { #expect(tokens[0] == begin) }
+        scored[window.document] += tokens[firstScored...]
+      }
+      #expect(scored[0] == Array(document(1030)[first...]) && scored[2] == Array(document(3)[first...]))
+      #expect(scored[1] == (begin == nil ? [] : [7]))
+      #expect(plan.coversText == (begin != nil))
+      #expect(plan.cachePolicy == .streaming(maxSize: 64, sinkTokens: 4) && plan.contextLength == 64)
+    }
+  }
+
   @Test(
     arguments: [
       (PerplexityMethod.chunked, 3, nil, 20, "the context length is 3, expected 4 to 64"),
@@ -74,6 +99,7 @@ import Testing
       (.strided, 8, 9, 20, "the stride is 9, expected 1 to 8"),
       (.strided, 8, 0, 20, "the stride is 0, expected 1 to 8"),
       (.rolling, 8, 4, 20, "a stride goes with the method strided only"),
+      (.streaming, 8, nil, 20, "the method streaming has no windows"),
       (.chunked, 8, nil, 7, "the text has 7 tokens, too few for the method chunked with a context length of 8"),
       (.strided, 8, nil, 1, "the text has 1 tokens, too few for the method strided"),
       (.rolling, 8, nil, 0, "the text has 0 tokens, too few for the method rolling"),

@@ -3,7 +3,7 @@ import FoveaTestSupport
 import Testing
 
 @Suite struct EvaluationRunTests {
-  @Test("a run that ends anywhere goes on to the same bits", arguments: [PerplexityMethod.chunked, .strided, .rolling])
+  @Test("a run that ends anywhere goes on to the same bits", arguments: PerplexityMethod.allCases)
   func resumed(method: PerplexityMethod) throws {
     // Windows of 200 tokens, so that not all are evaluated together.
     var checkpoint = TinyCheckpoint()
@@ -32,7 +32,7 @@ import Testing
           break
         }
       }
-      #expect(runCount >= 4)
+      #expect(runCount >= 4, "\(runCount)")
       let last = try EvaluationRun(
         evaluator, modelFingerprint: "", stateFile: stateFile, perTokenPath: folder + "/tokens")
       #expect(last.resumedWindowCount == evaluator.plan.windows.count)
@@ -63,5 +63,12 @@ import Testing
         message(evaluator, shard: Shard(number: 1, count: 2)).contains("is of a whole evaluation, not of part 1 of 2"))
       #expect(message(evaluator, perTokenPath: folder + "/tokens").contains("without a file of single tokens"))
     }
+  }
+  @Test func streamingCannotBeDividedIntoParts() throws {
+    let evaluator = try TinyEvaluation.evaluator(.streaming)
+    let error = #expect(throws: EvaluationError.self) {
+      try EvaluationRun(evaluator, modelFingerprint: "", shard: Shard(number: 1, count: 2))
+    }
+    #expect(error?.kind == .invalidOption)
   }
 }

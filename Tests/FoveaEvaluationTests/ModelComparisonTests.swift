@@ -97,7 +97,20 @@ import Darwin
 
       let other = try TinyEvaluation.evaluator(.rolling, contextLength: 17)
       let error = #expect(throws: EvaluationError.self) { try ModelComparison(.saved(saved), evaluator: other) }
-      #expect(error?.description.contains("its context length is 16, this one's 17") == true)
+      #expect(error?.description.contains("base.safetensors: is of another evaluation: its text is") == true)
     }
+  }
+  @Test("streaming compares caches of the same kind", arguments: [16, 64])
+  func streaming(size: Int) throws {
+    let base = try base()
+    let text = TinyEvaluation.text([700, 600])
+    let policy = CachePolicy.streaming(maxSize: size, sinkTokens: 4)
+    let evaluator = try TinyEvaluation.evaluator(.streaming, text: text, cache: policy)
+    let other = try TinyEvaluation.evaluator(.streaming, text: text, cache: policy, model: base)
+    var run = try EvaluationRun(other, modelFingerprint: "")
+    try run.run()
+    let found = try figures(evaluator, .model(base))
+    #expect(found.tokenCount == 1300 && found.divergence.value > 0.01)
+    #expect(abs(found.basePerplexity.value - run.state.figures.perplexity) <= 1e-9 * found.basePerplexity.value)
   }
 }

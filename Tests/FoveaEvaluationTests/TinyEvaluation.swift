@@ -31,13 +31,14 @@ enum TinyEvaluation {
 
   static func evaluator(
     _ method: PerplexityMethod, text: EvaluationText = text(), contextLength: Int? = 16, stride: Int? = nil,
-    model: DecoderModel? = nil
+    cache: CachePolicy? = nil, model: DecoderModel? = nil
   ) throws -> WindowEvaluator {
     let model = try model ?? Self.model()
-    return WindowEvaluator(
+    return try WindowEvaluator(
       model: model,
       plan: try EvaluationPlan(
-        method, text: text, contextLength: contextLength, stride: stride,
+        method, text: text, contextLength: method == .streaming ? nil : contextLength, stride: stride,
+        cachePolicy: cache,
         modelContextLength: model.configuration.contextLength))
   }
 }

@@ -80,4 +80,41 @@ import Darwin
       #expect(evaluator.groupSize(of: evaluator.plan.windows.indices.map { $0 }[...]) == groupSize, "\(length)")
     }
   }
+  static let policies: [CachePolicy] = [
+    .streaming(maxSize: 16, sinkTokens: 4), .streaming(maxSize: 16, sinkTokens: 0),
+    .rotating(maxSize: 16, sinkTokens: 4),
+  ]
+
+  @Test("streaming gives the bits of evaluation token by token", arguments: policies, Precision.allCases)
+  func streaming(policy: CachePolicy, precision: Precision) throws {
+    var checkpoint = TinyCheckpoint()
+    checkpoint.elementType = .bfloat16
+    let model = try TinyEvaluation.model(checkpoint, precision: precision)
+    let text = TinyEvaluation.text([1400, 600])
+    let evaluator = try TinyEvaluation.evaluator(.streaming, text: text, cache: policy, model: model)
+    var expected: [[Double]] = []
+    for document in text.documents {
+      let cache = try model.makeCache(policy)
+      var previous = 1
+      for (index, token) in document.enumerated() {
+        let logits = try model.evaluate([previous], cache: cache, logits: .last)
+        if index % 512 == 0 { expected.append([]) }
+        expected[expected.count - 1] += model.negativeLogLikelihoods(logits: logits, targets: [token])
+        previous = token
+      }
+    }
+    #expect(try evaluator.plan.windows.indices.map { try evaluator.losses(ofWindows: [$0])[0] } == expected)
+    // What comes before a window is evaluated again where another one came last.
+    for index in [2, 1, 1, 4, 0, 3] {
+      #expect(try evaluator.losses(ofWindows: [index]) == [expected[index]], "window \(index)")
+    }
+  }
+
+  @Test(arguments: [
+    (CachePolicy.streaming(maxSize: 65, sinkTokens: 4), "65"), (.rotating(maxSize: 4, sinkTokens: 4), "4"),
+  ])
+  func aCacheThatTheModelCannotHaveIsRefused(policy: CachePolicy, size: String) {
+    let error = #expect(throws: (any Error).self) { try TinyEvaluation.evaluator(.streaming, cache: policy) }
+    #expect(error.map { "\($0)".contains(size) } == true, "\(String(describing: error))")
+  }
 }

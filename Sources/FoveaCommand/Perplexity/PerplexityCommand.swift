@@ -7,7 +7,8 @@ struct PerplexityCommand: AsyncParsableCommand {
     commandName: "perplexity", abstract: "Measure how well a model predicts a text.",
     discussion: """
       The methods cut a text into windows as llama.cpp (chunked), Hugging Face's example (strided) and lm-eval (rolling) \
-      do; chunked joins the documents of --jsonl. With --state, a run that was ended at any moment goes on where it was \
+      do; chunked joins the documents of --jsonl. Streaming takes a text of any length through a cache of a fixed size, in \
+      pieces of 512 tokens, with the result of evaluation token by token. With --state, a run that was ended at any moment goes on where it was \
       and ends with the same figures; with --shard, parts can run on several machines, whose states --merge adds up.
       """)
 
@@ -23,6 +24,8 @@ struct PerplexityCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("How far strided windows move (default: half of the context length).", valueName: "n"))
   var stride: Int?
+
+  @OptionGroup var caching: StreamingOptions
 
   @Option(help: ArgumentHelp("Evaluate only the first windows.", valueName: "n"))
   var chunks: Int?
@@ -161,9 +164,10 @@ struct PerplexityCommand: AsyncParsableCommand {
     try tokenizer?.checkVocabulary(fitsModelOf: model.configuration.vocabularySize, folder: folder)
     let plan = try EvaluationPlan(
       method, text: text.read(method: method, tokenizer: tokenizer, configuration: model.configuration, folder: folder),
-      contextLength: contextLength, stride: stride, windowLimit: chunks,
-      modelContextLength: model.configuration.contextLength)
-    return WindowEvaluator(model: model, plan: plan)
+      contextLength: contextLength, stride: stride,
+      cachePolicy: caching.policy(for: method, modelContextLength: model.configuration.contextLength),
+      windowLimit: chunks, modelContextLength: model.configuration.contextLength)
+    return try WindowEvaluator(model: model, plan: plan)
   }
 }
 
@@ -179,7 +183,7 @@ private struct PredictionUses {
   ) throws {
     model = evaluator.model
     base = options.compare ?? ""
-    comparison = try options.base(on: model.stream, precision: precision).map { base throws(EvaluationError) in
+    comparison = try options.base(on: model.stream, precision: precision).map { base in
       try ModelComparison(base, evaluator: evaluator)
     }
     writer = try options.saveLogits.map { path throws(EvaluationError) in

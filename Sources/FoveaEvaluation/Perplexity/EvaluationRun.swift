@@ -1,7 +1,7 @@
 /// Goes through the windows of an evaluation, or of one part of it, and keeps its state in a file.
 ///
 /// Killed at any moment and started again with the same file, it ends with the same bits: each window's result depends on
-/// that window alone, and results are added in the order of the windows.
+/// that window alone, or on the text up to its end, and results are added in the order of the windows.
 public struct EvaluationRun {
   /// Where an evaluation's state is kept.
   public struct StateFile: Sendable {
@@ -42,6 +42,10 @@ public struct EvaluationRun {
     perTokenPath: String? = nil
   ) throws(EvaluationError) {
     let plan = evaluator.plan
+    guard shard == nil || plan.cachePolicy == nil else {
+      throw EvaluationError(
+        .invalidOption, "the method streaming goes through a text in order: it cannot be divided into parts")
+    }
     var state = EvaluationState(
       setup: EvaluationState.setup(of: evaluator, modelFingerprint: modelFingerprint),
       windowCount: plan.windows.count, shard: shard, textSize: plan.coversText ? plan.text.size : nil)

@@ -18,7 +18,8 @@ public struct ScoredBlock {
   public var targets: ArraySlice<Int> { tokens[rows.lowerBound + 1..<rows.upperBound + 1] }
 }
 
-/// Evaluates the windows of a plan, each from an empty cache, short ones together.
+/// Evaluates the windows of a plan: each from an empty cache, short ones together; or one after another, where they
+/// continue each other.
 ///
 /// One cache serves all windows. It is used only inside operations of the model's stream, which run one at a time: hence
 /// `@unchecked Sendable`.
@@ -28,6 +29,8 @@ public final class WindowEvaluator: @unchecked Sendable {
   /// The model that predicts.
   public let model: DecoderModel
   private let cache: KeyValueCache
+  /// The window that goes on from what the cache holds.
+  private var nextWindow: Int?
 
   /// Tokens that are evaluated together if windows are short: matrix products run at full speed from there on.
   static let groupTokenCount = 512
@@ -37,16 +40,17 @@ public final class WindowEvaluator: @unchecked Sendable {
 
   /// Prepares to evaluate `plan`.
   ///
-  /// - Parameter cache: an empty one of the model; nil makes the model's own. Another method's cache comes in here.
-  public init(model: DecoderModel, plan: EvaluationPlan, cache: KeyValueCache? = nil) {
+  /// - Throws: ``ModelError`` for a cache that the model cannot have.
+  public init(model: DecoderModel, plan: EvaluationPlan) throws(ModelError) {
     self.plan = plan
     self.model = model
-    self.cache = cache ?? model.makeCache()
+    cache = try model.makeCache(plan.cachePolicy ?? .contiguous)
   }
 
   /// How many of `windows`, from the first on, are worth evaluating together: as many as have ``groupTokenCount`` tokens,
   /// but at least one.
   public func groupSize(of windows: ArraySlice<Int>) -> Int {
+    guard plan.cachePolicy == nil else { return min(1, windows.count) }
     var tokenCount = 0
     let group = windows.prefix { index in
       tokenCount += plan.evaluatedTokenCount(of: plan.windows[index])
@@ -71,10 +75,13 @@ public final class WindowEvaluator: @unchecked Sendable {
       result[place] += losses
     }
     try model.stream.run {
-      if let content = contents.first, contents.count == 1 {
-        cache.trim(to: 0)
-        try model.evaluate(content.tokens.dropLast(), cache: cache, logitsFrom: content.firstScored - 1) {
-          try add(0, $0, $1)
+      if plan.cachePolicy != nil || contents.count == 1 {
+        for (place, content) in contents.enumerated() {
+          try prepareCache(for: windows[place])
+          try model.evaluate(content.tokens.dropLast(), cache: cache, logitsFrom: content.firstScored - 1) {
+            try add(place, $0, $1)
+          }
+          nextWindow = windows[place] + 1
         }
       } else {
         try model.evaluate(
@@ -82,5 +89,16 @@ public final class WindowEvaluator: @unchecked Sendable {
       }
     }
     return result
+  }
+  /// Brings the cache to where a window begins: what comes before it is evaluated again if another window came last.
+  private func prepareCache(for index: Int) throws {
+    var first = index
+    while first != nextWindow, plan.windows[first].continuesPrevious { first -= 1 }
+    if first != nextWindow || !plan.windows[first].continuesPrevious { cache.reset() }
+    // Whatever goes wrong from here on, nothing is known of what the cache holds.
+    nextWindow = nil
+    for window in plan.windows[first..<index] {
+      _ = try model.evaluate(plan.tokens(of: window).tokens.dropLast(), cache: cache, logits: .none)
+    }
   }
 }

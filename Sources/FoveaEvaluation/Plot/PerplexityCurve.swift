@@ -12,6 +12,9 @@ public struct PerplexityCurve: Sendable {
     var sum: Double
   }
 
+  /// What a logarithmic axis can show.
+  private static let drawable = 1e-100...1e100
+
   /// What the legend calls it.
   public var name: String
   let parts: [Part]
@@ -62,8 +65,8 @@ public struct PerplexityCurve: Sendable {
   /// The number of tokens from the beginning of the first document to the last scored token; documents follow each other.
   var length: Int { places.last.map { $0.place + $0.part.count } ?? 0 }
 
-  /// The mean in every stretch of `width` tokens that has scored ones, as perplexity at its middle; nil where it is not
-  /// finite. The rest of a text joins the stretch before it, unless it is nearly as long.
+  /// The mean in every stretch of `width` tokens that has scored ones, as perplexity at its middle; nil where it is off
+  /// any scale. The rest of a text joins the stretch before it, unless it is nearly as long.
   func points(width: Int) -> [(position: Double, perplexity: Double?)] {
     var bins: [(index: Int, count: Int, sum: Double)] = []
     for (place, part) in places where part.count > 0 {
@@ -80,7 +83,7 @@ public struct PerplexityCurve: Sendable {
     }
     return bins.map { bin in
       let value = exponential(bin.sum / Double(bin.count))
-      return ((Double(bin.index) + 0.5) * Double(width), value.isFinite ? value : nil)
+      return ((Double(bin.index) + 0.5) * Double(width), Self.drawable.contains(value) ? value : nil)
     }
   }
 
