@@ -81,7 +81,9 @@ let package = Package(
     tests("FoveaAttentionTests", ["FoveaAttention"]),
     tests("FoveaSafetensorsTests", ["FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaTokenizersTests", ["FoveaTokenizers"], resources: [.copy("Fixtures")]),
-    tests("FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaTokenizers"], resources: [.copy("Fixtures")]),
+    tests(
+      "FoveaModelsTests", ["FoveaModels", "FoveaEvaluation", "FoveaSafetensors", "FoveaTokenizers"],
+      resources: [.copy("Fixtures")]),
     tests(
       "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
     tests("FoveaEvaluationTests", ["FoveaEvaluation", "FoveaModels", "FoveaTokenizers"]),

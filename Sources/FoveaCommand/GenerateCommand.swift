@@ -14,6 +14,8 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @OptionGroup var source: PromptOptions
   @OptionGroup var sampling: SamplingArguments
+  @OptionGroup var cache: CacheArguments
+  @OptionGroup var savedCache: SavedCacheArguments
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -39,26 +41,29 @@ struct GenerateCommand: AsyncParsableCommand {
 
   func run() async throws {
     let folder = try model.resolvedFolder()
+    try savedCache.checkFolder()
     var prompt = try source.read()
     let startTime = ContinuousClock.now
     let generator = try await load(folder)
     if chat, case .text(let text) = prompt { prompt = .tokens(try chatTokens(text, generator)) }
     var report = GenerationReport(
       model: folder, loadDuration: ContinuousClock.now - startTime, precision: compute.precision,
-      stream: generator.stream)
+      stream: generator.stream, keepsText: json)
+    let memory = try await savedCache.memory(generator, cache)
 
     Interrupt.catchOnce()
     var options = sampling.applied(to: generator.defaultOptions)
     options.isCancelled = { Interrupt.isRequested }
     var writer = TextWriter(isSilent: json, writesTokens: generator.tokenizer == nil)
     do {
-      try await write(generator.generate(prompt, options: options), prompt, to: &writer, &report)
+      try await write(generator.generate(prompt, options: options, memory: memory), prompt, to: &writer, &report)
     } catch {
       // The error shall begin a line of its own.
       try writer.finish()
       throw error
     }
     try writer.finish()
+    if let path = savedCache.saveCache { try await memory?.save(to: path) }
     if json { try StandardStream.output.write(jsonLine(report.json)) }
     if verbose { try StandardStream.error.write(report.table) }
     if Interrupt.isRequested { throw ExitCode(Interrupt.exitCode) }

@@ -6,17 +6,20 @@ struct GenerationReport {
   let loadDuration: Duration
   let precision: Precision
   let stream: ComputeStream
+  /// Whether text and tokens are kept for ``json``: those of an endless text are not.
+  let keepsText: Bool
   /// The text so far.
   var text = ""
   private var prompt: EncodedPrompt?
   private var tokens: [GeneratedToken] = []
   private var summary: GenerationSummary?
 
-  init(model: String, loadDuration: Duration, precision: Precision, stream: ComputeStream) {
+  init(model: String, loadDuration: Duration, precision: Precision, stream: ComputeStream, keepsText: Bool = true) {
     self.model = model
     self.loadDuration = loadDuration
     self.precision = precision
     self.stream = stream
+    self.keepsText = keepsText
   }
 
   /// Takes the next event.
@@ -25,6 +28,7 @@ struct GenerationReport {
     case .started(let prompt): self.prompt = prompt
     case .promptProgress: break
     case .piece(let piece):
+      guard keepsText else { break }
       text += piece.text
       if let token = piece.token { tokens.append(token) }
     case .finished(let summary): self.summary = summary
@@ -40,7 +44,7 @@ struct GenerationReport {
     ]
     if let summary {
       rows += [
-        ("prompt", "\(summary.promptTokenCount) tokens" + speed(summary.promptTokensPerSecond)),
+        ("prompt", promptText(summary)),
         ("first token", summary.timings.firstToken.map(milliseconds) ?? "none"),
         ("generation", "\(summary.generatedTokenCount) tokens" + speed(summary.generatedTokensPerSecond)),
         ("ended by", summary.finishReason.rawValue),
@@ -48,6 +52,12 @@ struct GenerationReport {
       ]
     }
     return tableText(rows + [("peak memory", byteText(peakMemoryByteCount()))])
+  }
+
+  private func promptText(_ summary: GenerationSummary) -> String {
+    let (count, evaluatedCount) = (summary.promptTokenCount, summary.evaluatedPromptTokenCount)
+    let evaluated = evaluatedCount < count ? ", \(evaluatedCount) of them evaluated" : ""
+    return "\(count) tokens" + evaluated + speed(summary.promptTokensPerSecond)
   }
 
   private func milliseconds(_ duration: Duration) -> String { fixed(duration.seconds * 1000, 1) + " ms" }
@@ -80,6 +90,7 @@ extension GenerationReport {
     let instructionSet: String
     let text: String
     let promptTokens: [Int]
+    let evaluatedPromptTokenCount: Int?
     let tokens: [Token]
     let finishReason: String?
     let stopString: String?
@@ -93,6 +104,7 @@ extension GenerationReport {
     JSON(
       model: model, precision: precision.rawValue, threads: stream.threadCount,
       instructionSet: stream.instructionSet.name, text: text, promptTokens: prompt?.tokens ?? [],
+      evaluatedPromptTokenCount: summary?.evaluatedPromptTokenCount,
       tokens: tokens.map { JSON.Token(id: $0.id, logProbability: $0.logProbability) },
       finishReason: summary?.finishReason.rawValue, stopString: summary?.stopString, seed: summary?.seed,
       timings: JSON.Timings(

@@ -5,8 +5,9 @@ import Fovea
 struct SamplingArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The most tokens to generate (default: the model's, else 256).", valueName: "n"))
-  var maxTokens: Int?
+    help: ArgumentHelp(
+      "The most tokens to generate, or 'unlimited' (default: the model's, else 256).", valueName: "n"))
+  var maxTokens: TokenLimit?
 
   @Option(
     parsing: .unconditional,
@@ -80,7 +81,7 @@ struct SamplingArguments: ParsableArguments {
   /// The model's options with those given on the command line in their place.
   func applied(to defaults: GenerationOptions) -> GenerationOptions {
     var options = defaults
-    options.maximumTokens = maxTokens ?? options.maximumTokens
+    options.maximumTokens = maxTokens?.count ?? options.maximumTokens
     options.stopStrings = stop
     options.ignoresEndOfText = ignoreEos
     options.sampling.temperature = temperature ?? options.sampling.temperature
@@ -103,6 +104,20 @@ struct SamplingArguments: ParsableArguments {
       ?? property.reduce(into: "--") { name, letter in
         name += letter.isUppercase ? "-" + letter.lowercased() : String(letter)
       }
+  }
+}
+
+/// The value of `--max-tokens`.
+struct TokenLimit: ExpressibleByArgument {
+  let count: Int
+
+  init?(argument: String) {
+    guard argument != "unlimited" else {
+      count = GenerationOptions.unlimitedTokens
+      return
+    }
+    guard let count = Int(argument) else { return nil }
+    self.count = count
   }
 }
 

@@ -46,13 +46,24 @@ extension Tensor {
 
   /// A row-major copy.
   public func contiguous() -> Tensor {
-    let copy = Tensor(zeros: shape, elementType: elementType)
+    let copy = Tensor(uninitialized: shape, elementType: elementType)
+    guard !shape.contains(0) else { return copy }
+    // Elements of the last axes that lie one after another are copied together.
+    var runLength = 1
+    var axis = shape.count
+    while axis > 0, shape[axis - 1] == 1 || strides[axis - 1] == runLength {
+      axis -= 1
+      runLength *= shape[axis]
+    }
+    let runs = Tensor(
+      storage: storage, byteOffset: byteOffset, elementType: elementType, shape: Array(shape[..<axis]),
+      strides: Array(strides[..<axis]))
     let width = elementType.byteCount
     var target = copy.baseAddress
     let source = baseAddress
-    forEachElementOffset { offset in
-      target.copyMemory(from: source + offset * width, byteCount: width)
-      target += width
+    runs.forEachElementOffset { offset in
+      target.copyMemory(from: source + offset * width, byteCount: runLength * width)
+      target += runLength * width
     }
     return copy
   }

@@ -1,12 +1,5 @@
+public import FoveaModels
 public import FoveaTokenizers
-
-/// What the model has read of a conversation. Used inside operations of the model's stream only, one at a time: hence
-/// `@unchecked Sendable`.
-final class ConversationMemory: @unchecked Sendable {
-  let evaluation: any TokenEvaluation
-
-  init(evaluation: any TokenEvaluation) { self.evaluation = evaluation }
-}
 
 /// A conversation with a model, which keeps what the model has read from turn to turn.
 ///
@@ -20,16 +13,20 @@ public final class ChatSession {
 
   private let generator: TextGenerator
   private let source: ChatTemplate.Source
-  private let memory: ConversationMemory
+  private let memory: GenerationMemory
 
   /// Begins a conversation.
   ///
   /// - Parameters:
   ///   - system: what the model is told first, if its template takes such a message.
   ///   - options: nil takes the model's own.
+  ///   - cache: what the model keeps of the conversation.
   /// - Throws: ``TemplateError`` if the model has no template or it cannot be read; ``GenerationError`` if it has no
-  ///   tokenizer.
-  public init(_ generator: TextGenerator, system: String? = nil, options: GenerationOptions? = nil) throws {
+  ///   tokenizer; `ModelError` for a cache that the model cannot have.
+  public init(
+    _ generator: TextGenerator, system: String? = nil, options: GenerationOptions? = nil,
+    cache: CachePolicy = .contiguous
+  ) throws {
     guard generator.tokenizer != nil else { throw GenerationError.missingTokenizer(need: "a chat") }
     guard let template = generator.chatTemplate else {
       throw TemplateError(.missingTemplate, "the model was not loaded from a folder with a chat template")
@@ -38,7 +35,7 @@ public final class ChatSession {
     self.generator = generator
     self.options = options ?? generator.defaultOptions
     messages = system.map { [ChatMessage(role: "system", content: $0)] } ?? []
-    memory = ConversationMemory(evaluation: generator.evaluator.makeEvaluation())
+    memory = try generator.makeMemory(cache)
   }
 
   /// The prompt of the conversation as it stands.
@@ -63,7 +60,7 @@ public final class ChatSession {
       messages.removeLast()
       throw error
     }
-    return generator.generate(.tokens(tokens), options: options, reusing: memory)
+    return generator.generate(.tokens(tokens), options: options, memory: memory)
   }
 
   /// Keeps the answer to the last message.

@@ -65,6 +65,8 @@ public struct GenerationSummary: Sendable, Equatable {
   public let stopString: String?
   /// How many tokens the prompt has.
   public let promptTokenCount: Int
+  /// How many of them were evaluated; the others were known from a memory.
+  public let evaluatedPromptTokenCount: Int
   /// How many tokens were generated, with an end-of-text token and the tokens of a stop string.
   public let generatedTokenCount: Int
   /// The seed that gives this text again.
@@ -86,7 +88,7 @@ public struct GenerationTimings: Sendable, Equatable {
 extension GenerationSummary {
   /// Prompt tokens evaluated in a second; nil where nothing was evaluated.
   public var promptTokensPerSecond: Double? {
-    timings.firstToken == nil ? nil : rate(promptTokenCount, in: timings.prompt)
+    timings.firstToken == nil ? nil : rate(evaluatedPromptTokenCount, in: timings.prompt)
   }
 
   /// Tokens generated in a second after the first, which the prompt's evaluation gives; nil for fewer than two.

@@ -18,9 +18,13 @@ public struct GenerationOptions: Sendable {
   /// What ``maximumTokens`` is where neither the caller nor the model's folder says.
   public static let defaultMaximumTokens = 256
 
+  /// No limit. The model's context still ends a text that is kept whole.
+  public static let unlimitedTokens = Int.max
+
   /// How each token is chosen.
   public var sampling = SamplingOptions()
-  /// The most tokens to generate. 0 checks the prompt and generates nothing.
+  /// The most tokens to generate. 0 checks the prompt, reads it into a memory if there is one, and generates nothing;
+  /// ``unlimitedTokens`` goes on until something else ends the text.
   public var maximumTokens = GenerationOptions.defaultMaximumTokens
   /// The text ends before the first of these; it is never part of the text.
   public var stopStrings: [String] = []

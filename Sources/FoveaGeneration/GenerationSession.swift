@@ -1,4 +1,5 @@
 internal import FoveaCore
+internal import FoveaModels
 internal import FoveaTokenizers
 
 /// One text on its way: the prompt's evaluation, then a token at a time.
@@ -10,13 +11,17 @@ final class GenerationSession: @unchecked Sendable {
   private let options: GenerationOptions
   private let prompt: [Int]
   private let tokenLimit: Int
+  /// Whether the prompt is read even where nothing shall be generated.
+  private let keepsPrompt: Bool
   private let isCancelled: @Sendable () -> Bool
   private let emit: (GenerationEvent) -> Void
   private let endOfTextTokens: Set<Int>
 
   private var sampler: Sampler
   private var text: TextAssembler
-  private var evaluatedCount = 0
+  private var evaluatedCount: Int
+  /// Tokens of the prompt that were known already.
+  private let reusedCount: Int
   private var generatedCount = 0
   /// The token generated last, which the model has not read yet.
   private var lastToken = 0
@@ -36,8 +41,10 @@ final class GenerationSession: @unchecked Sendable {
   ) throws {
     try options.validate()
     let tokens = try GenerationSession.encode(prompt, evaluator, tokenizer)
-    guard tokens.count <= evaluator.contextLength else {
-      throw GenerationError.promptTooLong(tokenCount: tokens.count, contextLength: evaluator.contextLength)
+    evaluation = try earlier ?? evaluator.makeEvaluation(.contiguous)
+    keepsPrompt = earlier != nil
+    if let limit = evaluation.lengthLimit, tokens.count > limit {
+      throw GenerationError.promptTooLong(tokenCount: tokens.count, contextLength: limit)
     }
     sampler = try Sampler(options.sampling, vocabularySize: evaluator.vocabularySize, prompt: tokens)
     text = try TextAssembler(tokenizer, prompt: tokens, stopStrings: options.stopStrings)
@@ -46,14 +53,12 @@ final class GenerationSession: @unchecked Sendable {
     self.prompt = tokens
     self.isCancelled = isCancelled
     self.emit = emit
-    tokenLimit = min(options.maximumTokens, evaluator.contextLength - tokens.count)
+    tokenLimit = min(options.maximumTokens, (evaluation.lengthLimit ?? .max) - tokens.count)
     let ends = evaluator.endOfTextTokens
     endOfTextTokens = Set(ends.isEmpty ? [tokenizer?.endOfTextToken].compactMap { $0 } : ends)
-    evaluation = earlier ?? evaluator.makeEvaluation()
     // The last token is evaluated in any case, for its logits.
-    let shared = zip(evaluation.tokens, tokens.dropLast()).prefix { $0 == $1 }.count
-    evaluation.trim(to: shared)
-    evaluatedCount = shared
+    reusedCount = evaluation.trim(to: evaluation.sharedLength(with: tokens.dropLast()))
+    evaluatedCount = reusedCount
     emit(.started(EncodedPrompt(tokens: tokens, text: text.promptText)))
   }
 
@@ -62,8 +67,9 @@ final class GenerationSession: @unchecked Sendable {
     let end = ContinuousClock.now + slice
     repeat {
       if isCancelled() { return finish(.cancelled) }
-      if generatedCount == tokenLimit { return finish(.length) }
-      if evaluatedCount < prompt.count {
+      let isUnread = evaluatedCount < prompt.count
+      if generatedCount == tokenLimit, !(isUnread && keepsPrompt) { return finish(.length) }
+      if isUnread {
         try evaluatePromptChunk()
       } else if try generateToken() {
         return true
@@ -137,7 +143,8 @@ final class GenerationSession: @unchecked Sendable {
       .finished(
         GenerationSummary(
           finishReason: reason, stopString: stopString, promptTokenCount: prompt.count,
-          generatedTokenCount: generatedCount, seed: sampler.options.seed ?? 0, timings: timings)))
+          evaluatedPromptTokenCount: evaluatedCount - reusedCount, generatedTokenCount: generatedCount,
+          seed: sampler.options.seed ?? 0, timings: timings)))
     return true
   }
 }

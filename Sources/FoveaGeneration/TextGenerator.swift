@@ -45,24 +45,22 @@ public final class TextGenerator: Sendable {
 
   /// Generates what follows `prompt`.
   ///
-  /// The model computes ahead of a slow reader, by at most the options' number of tokens. It stops within a token when
-  /// the reading task is cancelled or the sequence is dropped.
+  /// The model computes ahead of a slow reader, by some thousand events. It stops within a token when the reading task is
+  /// cancelled or the sequence is dropped.
   ///
-  /// - Parameter options: nil takes ``defaultOptions``.
+  /// - Parameters:
+  ///   - options: nil takes ``defaultOptions``.
+  ///   - memory: what an earlier text left, and where this one is kept; nothing else may use it meanwhile. nil begins anew
+  ///     and keeps the whole text, up to the model's context.
   /// - Returns: ``GenerationEvent/started(_:)`` first and ``GenerationEvent/finished(_:)`` last. The sequence throws
   ///   ``GenerationError`` for a request that cannot be fulfilled, and what the tokenizer and the model throw.
   public func generate(
-    _ prompt: Prompt, options: GenerationOptions? = nil
-  ) -> AsyncThrowingStream<GenerationEvent, any Error> {
-    generate(prompt, options: options, reusing: nil)
-  }
-
-  /// The same with the memory of a conversation, which nothing else may use meanwhile.
-  func generate(
-    _ prompt: Prompt, options: GenerationOptions?, reusing memory: ConversationMemory?
+    _ prompt: Prompt, options: GenerationOptions? = nil, memory: GenerationMemory? = nil
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
     let options = options ?? defaultOptions
-    let (events, continuation) = AsyncThrowingStream<GenerationEvent, any Error>.makeStream()
+    let (events, continuation) = AsyncThrowingStream<GenerationEvent, any Error>.makeStream(
+      bufferingPolicy: .bufferingOldest(EventOutlet.capacity))
+    let outlet = EventOutlet(continuation)
     let flag = CancellationFlag()
     continuation.onTermination = { _ in flag.set() }
     let isCancelled: @Sendable () -> Bool = { flag.isSet || (options.isCancelled?() ?? false) }
@@ -72,10 +70,13 @@ public final class TextGenerator: Sendable {
         let session = try await evaluator.stream.perform {
           try GenerationSession(
             prompt, options: options, evaluator: evaluator, tokenizer: tokenizer, reusing: memory?.evaluation,
-            isCancelled: isCancelled, emit: { continuation.yield($0) })
+            isCancelled: isCancelled, emit: { outlet.send($0) })
         }
         // In slices, so that texts on one stream take turns; as long as possible, since a hop takes about 20 µs.
-        while try await !evaluator.stream.perform({ try session.advance(for: .milliseconds(20)) }) {}
+        while try await !evaluator.stream.perform({ try session.advance(for: .milliseconds(20)) }) {
+          try await outlet.catchUp()
+        }
+        try await outlet.catchUp()
         continuation.finish()
       } catch {
         continuation.finish(throwing: error)

@@ -1,5 +1,5 @@
 /// Which positions of a text a cache keeps.
-public enum CachePolicy: Sendable, Hashable {
+public enum CachePolicy: Sendable, Hashable, CustomStringConvertible {
   /// All of them, up to the model's context.
   case contiguous
   /// The first `sinkTokens` and the latest, `maxSize` together with the token at hand. Positions are those of the text, as
@@ -21,6 +21,12 @@ public enum CachePolicy: Sendable, Hashable {
     case .rotating: "rotating"
     case .streaming: "streaming"
     }
+  }
+
+  /// The policy with its sizes, as in errors.
+  public var description: String {
+    guard let (maxSize, sinkTokens) = bound else { return "\(name) cache" }
+    return "\(name) cache of \(maxSize) positions, the first \(sinkTokens) kept"
   }
 
   /// The positions held at most, and how many of them are the first of the text; nil for the contiguous cache.
@@ -64,12 +70,12 @@ public enum CachePolicy: Sendable, Hashable {
     guard maxSize >= 1, maxSize <= configuration.contextLength else {
       throw ModelError(
         .invalidCacheSize,
-        "a \(name) cache of \(maxSize) positions: expected 1 to the model's context of \(configuration.contextLength)")
+        "a \(description): expected 1 to the model's context of \(configuration.contextLength)")
     }
     guard sinkTokens >= 0, sinkTokens < maxSize else {
       throw ModelError(
         .invalidCacheSize,
-        "a \(name) cache of \(maxSize) positions cannot keep the first \(sinkTokens): expected 0 to \(maxSize - 1)")
+        "a \(description): expected to keep 0 to \(maxSize - 1)")
     }
     guard isStreaming else { return }
     for case .dynamic(_, let original) in configuration.rotaries.map(\.scaling) where maxSize > original {

@@ -33,7 +33,7 @@ extension DecoderModel {
     let computeStream: ComputeStream
     if let stream { computeStream = stream } else { computeStream = try .shared }
     return DecoderModel(
-      configuration: configuration, weights: weights, precision: precision, stream: computeStream)
+      folder: folder, configuration: configuration, weights: weights, precision: precision, stream: computeStream)
   }
 
   /// The matrices of the model, the embedding once.

@@ -1,6 +1,7 @@
 internal import CFoveaKernels
 internal import FoveaAttention
 public import FoveaCore
+internal import Synchronization
 
 /// Which positions' logits an evaluation gives.
 public enum LogitSelection: Sendable {
@@ -23,7 +24,10 @@ public final class DecoderModel: Sendable {
   public let precision: Precision
   /// Where evaluation runs.
   public let stream: ComputeStream
+  /// Where the model was loaded from.
+  public let folder: String
 
+  private let knownFingerprint = Mutex<String?>(nil)
   let weights: DecoderWeights
   let workspace: Workspace
   let rotaries: [RotaryEmbedding]
@@ -32,7 +36,11 @@ public final class DecoderModel: Sendable {
   /// Tokens evaluated together: enough for the products to run at full speed, few enough to bound the activations.
   static let rowsPerChunk = 512
 
-  init(configuration: ModelConfiguration, weights: DecoderWeights, precision: Precision, stream: ComputeStream) {
+  init(
+    folder: String, configuration: ModelConfiguration, weights: DecoderWeights, precision: Precision,
+    stream: ComputeStream
+  ) {
+    self.folder = folder
     self.configuration = configuration
     self.weights = weights
     self.precision = precision
@@ -50,6 +58,16 @@ public final class DecoderModel: Sendable {
       configuration.size(
         of: buffer, activationType: activationType, productType: productType, angleCount: angleCount)
     }
+  }
+
+  /// What ``modelFingerprint(folder:)`` gives; every file of the model is read the first time.
+  ///
+  /// - Throws: errors about files that are no longer there.
+  public func fingerprint() throws -> String {
+    if let known = knownFingerprint.withLock({ $0 }) { return known }
+    let fingerprint = try modelFingerprint(folder: folder)
+    knownFingerprint.withLock { $0 = fingerprint }
+    return fingerprint
   }
 
   /// An empty cache for this model, which keeps the whole text.

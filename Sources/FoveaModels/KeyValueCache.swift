@@ -1,4 +1,5 @@
 public import FoveaCore
+internal import FoveaSafetensors
 
 /// The keys and values of a text as far as it is evaluated, with the text itself.
 ///
@@ -10,7 +11,7 @@ public final class KeyValueCache {
   /// Which positions are kept.
   public let policy: CachePolicy
   /// The text evaluated so far; of a cache of bounded size its end only, once it is longer than some thousand tokens.
-  public private(set) var tokens: [Int] = []
+  public fileprivate(set) var tokens: [Int] = []
   /// The most positions that a text may have: the model's context, or no limit for a cache of bounded size.
   public let lengthLimit: Int?
   /// The type of the stored keys and values.
@@ -55,7 +56,9 @@ public final class KeyValueCache {
   /// - Returns: the new length: `length`, or 0 where everything was forgotten.
   @discardableResult public func trim(to length: Int) -> Int {
     precondition(length >= 0 && length <= self.length, "a cache of \(self.length) positions cannot keep \(length)")
-    let canContinue = evaluatedLength <= length || stores.allSatisfy { $0.canContinue(from: length) }
+    let canContinue =
+      length >= dropped.count
+      && (evaluatedLength <= length || stores.allSatisfy { $0.canContinue(from: length) })
     guard length > 0, canContinue || dropped.count == 0 else {
       tokens = []
       dropped = DroppedTokens()
@@ -107,11 +110,79 @@ public final class KeyValueCache {
   }
 }
 
+// MARK: Saved caches
+
+extension KeyValueCache {
+  /// What a saved cache says of itself, but for the model.
+  var metadata: [String: String] {
+    policy.metadata.merging([
+      CacheKey.format: CacheKey.currentFormat, CacheKey.length: String(length),
+      CacheKey.evaluatedLength: String(evaluatedLength), CacheKey.droppedChecksum: dropped.checksum.text,
+      CacheKey.usesLongFactors: String(usesLongFactors),
+    ]) { $1 }
+  }
+
+  /// What a saved cache holds, mostly views of what is here.
+  func tensors() -> [String: Tensor] {
+    let ids = Tensor(uninitialized: [tokens.count], elementType: .int64)
+    tokens.withUnsafeBytes { bytes in
+      if let start = bytes.baseAddress { ids.baseAddress.copyMemory(from: start, byteCount: bytes.count) }
+    }
+    var tensors = ["tokens": ids]
+    for (layer, store) in stores.enumerated() {
+      for (name, tensor) in store.tensors(length: evaluatedLength) { tensors["layers.\(layer).\(name)"] = tensor }
+    }
+    return tensors
+  }
+
+  /// Takes what a saved cache of the same policy holds. This one must be empty.
+  ///
+  /// - Throws: ``ModelError`` or `SafetensorsError` for what no cache of the model can hold.
+  func restore(_ file: SafetensorsFile, vocabularySize: Int) throws {
+    func number(_ key: String) throws(ModelError) -> Int {
+      // Positions stay exact as float64.
+      guard let number = file.metadata[key].flatMap({ Int($0) }), (0...1 << 53).contains(number) else {
+        throw ModelError(.invalidCacheFile, "has no '\(key)' that is a length")
+      }
+      return number
+    }
+    let (length, evaluatedLength) = (try number(CacheKey.length), try number(CacheKey.evaluatedLength))
+    let ids = try file.tensor("tokens")
+    guard ids.elementType == .int64, ids.shape.count == 1 else {
+      throw ModelError(.invalidCacheFile, "has tokens of \(ids.elementType) \(ids.shape), expected a list of int64")
+    }
+    // The storage holds as many integers, aligned, and lives as long as the tensor.
+    tokens = [Int](
+      UnsafeBufferPointer(start: ids.baseAddress.assumingMemoryBound(to: Int.self), count: ids.elementCount))
+    withExtendedLifetime(ids) {}
+    if let token = tokens.first(where: { $0 < 0 || $0 >= vocabularySize }) {
+      throw ModelError.tokenOutOfRange(token, vocabularySize: vocabularySize)
+    }
+    let droppedCount = length - tokens.count
+    guard droppedCount >= 0, droppedCount == 0 || policy != .contiguous, length <= lengthLimit ?? .max,
+      (droppedCount...length).contains(evaluatedLength),
+      let checksum = file.metadata[CacheKey.droppedChecksum].flatMap({ UInt64($0, radix: 16) })
+    else {
+      throw ModelError(
+        .invalidCacheFile,
+        "has \(tokens.count) tokens and \(evaluatedLength) of \(length) positions, which do not go together")
+    }
+    dropped = DroppedTokens(count: droppedCount, checksum: Checksum(seed: checksum))
+    usesLongFactors = file.metadata[CacheKey.usesLongFactors] == "true"
+    for layer in stores.indices {
+      try stores[layer].restore(length: evaluatedLength) { name throws(SafetensorsError) in
+        try file.tensor("layers.\(layer).\(name)")
+      }
+    }
+    self.evaluatedLength = evaluatedLength
+  }
+}
+
 /// What is known of tokens that are no longer held.
 struct DroppedTokens {
   /// How many there are.
   private(set) var count = 0
-  /// Theirs, token by token.
+  /// Theirs, token by token: independent of which were dropped together.
   private(set) var checksum = Checksum()
 
   /// Takes the next ones.

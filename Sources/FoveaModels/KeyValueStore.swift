@@ -16,15 +16,15 @@ struct KeyValueStore {
   private let window: Int?
   /// Where the first positions stay, which and for whom.
   let bound: CacheBound?
-  private let headCount: Int
-  private let headDimension: Int
+  let headCount: Int
+  let headDimension: Int
   private(set) var capacity = 0
-  private var keys = TensorStorage(byteCount: 0)
-  private var values = TensorStorage(byteCount: 0)
+  private(set) var keys = TensorStorage(byteCount: 0)
+  private(set) var values = TensorStorage(byteCount: 0)
   /// The first positions; there from the first ``reserve(end:length:)`` on.
-  private var sinks: SinkRows?
+  private(set) var sinks: SinkRows?
   /// One past the last position ever written since the store was cleared.
-  private var writtenEnd = 0
+  private(set) var writtenEnd = 0
 
   /// Room is added in steps of this many positions, and by at least half of what is there.
   private static let step = Int(FOVEA_KEY_BLOCK)
@@ -58,7 +58,7 @@ struct KeyValueStore {
   var headStride: Int { capacity * headDimension }
 
   /// The first position whose key a query at `position` or later sees.
-  private func firstVisible(from position: Int) -> Int {
+  func firstVisible(from position: Int) -> Int {
     let first = window.map { max(0, position - $0 + 1) } ?? 0
     guard let bound, position >= bound.size else { return first }
     return max(first, position - bound.recentCount + 1)
@@ -67,6 +67,18 @@ struct KeyValueStore {
   /// Whether the keys that a query at `position` sees are still there.
   func canContinue(from position: Int) -> Bool {
     position == 0 || firstVisible(from: position) >= writtenEnd - capacity
+  }
+
+  /// Makes room for a text of `length` positions, of which those from `first` on are about to be written.
+  mutating func reserve(length: Int, from first: Int) {
+    reserve(end: length, length: 0)
+    guard first > 0 else { return }
+    // Positions before `first` are never there.
+    writtenEnd = first + capacity
+    // What lies in a block before the first position that is there is multiplied by weights of zero.
+    for storage in [keys, values] {
+      storage.baseAddress.initializeMemory(as: UInt8.self, repeating: 0, count: storage.byteCount)
+    }
   }
 
   /// Makes room for positions up to `end`, of which those before `length` are there.

@@ -27,7 +27,11 @@ struct FakeModel: TokenEvaluator {
     }
   }
 
-  func makeEvaluation() -> any TokenEvaluation { FakeEvaluation(model: self) }
+  func makeEvaluation(_ policy: CachePolicy) -> any TokenEvaluation { FakeEvaluation(model: self, policy: policy) }
+
+  func loadEvaluation(from path: String) throws -> any TokenEvaluation {
+    throw ModelError(.missingFile, file: path, "this model saves nothing")
+  }
 }
 
 final class EvaluationLog: Sendable {
@@ -38,11 +42,24 @@ final class EvaluationLog: Sendable {
 
 private final class FakeEvaluation: TokenEvaluation {
   let model: FakeModel
+  let policy: CachePolicy
   var tokens: [Int] = []
 
-  init(model: FakeModel) { self.model = model }
+  init(model: FakeModel, policy: CachePolicy) {
+    self.model = model
+    self.policy = policy
+  }
 
-  func trim(to length: Int) { tokens = Array(tokens.prefix(length)) }
+  var lengthLimit: Int? { policy == .contiguous ? model.contextLength : nil }
+
+  func sharedLength(with text: [Int]) -> Int { zip(tokens, text).prefix { $0 == $1 }.count }
+
+  func trim(to length: Int) -> Int {
+    tokens = Array(tokens.prefix(length))
+    return length
+  }
+
+  func save(to path: String) throws { throw ModelError(.missingFile, file: path, "this model saves nothing") }
 
   func evaluate(_ tokens: [Int], wantsLogits: Bool) throws -> Tensor {
     self.tokens += tokens

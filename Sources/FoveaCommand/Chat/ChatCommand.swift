@@ -17,6 +17,7 @@ struct ChatCommand: AsyncParsableCommand {
   var load: String?
 
   @OptionGroup var sampling: SamplingArguments
+  @OptionGroup var cache: CacheArguments
   @OptionGroup var model: ModelOptions
   @OptionGroup var compute: ComputeOptions
 
@@ -33,7 +34,8 @@ struct ChatCommand: AsyncParsableCommand {
     progress.finish()
     let loadDuration = ContinuousClock.now - startTime
     let session = try ChatSession(
-      generator, system: system, options: sampling.applied(to: generator.defaultOptions))
+      generator, system: system, options: sampling.applied(to: generator.defaultOptions),
+      cache: cache.policy(contextLength: generator.contextLength))
     if let load { session.messages = try Conversation.read(load) }
 
     var input = LineReader(prompt: "> ")

@@ -2,7 +2,9 @@
 struct Penalties {
   private let options: SamplingOptions
   private let bias: [(token: Int, value: Float)]
+  /// Those that the repetition penalty looks at: the latest, with some before, or each once where it looks at all.
   private var tokens: [Int] = []
+  private var isKnown: [Bool]
   /// How often each token was generated; the prompt does not count.
   private var generatedCounts: [Int32]
   /// The tokens with a count above 0.
@@ -20,15 +22,28 @@ struct Penalties {
     generatedCounts = [Int32](repeating: 0, count: size)
     lastSteps = [Int32](repeating: 0, count: size)
     adjusted = [Float](repeating: 0, count: size)
-    if options.repetitionPenalty != 1 { tokens = prompt }
+    isKnown = [Bool](repeating: false, count: options.repetitionWindow == nil ? size : 0)
+    for token in prompt { remember(token) }
   }
 
   /// Takes a token that was generated.
   mutating func append(_ token: Int) {
-    if options.repetitionPenalty != 1 { tokens.append(token) }
+    remember(token)
     guard options.frequencyPenalty != 0 || options.presencePenalty != 0 else { return }
     if generatedCounts[token] == 0 { generatedTokens.append(token) }
     generatedCounts[token] += 1
+  }
+
+  /// Notes a token for the repetition penalty, in memory that does not grow with the text.
+  private mutating func remember(_ token: Int) {
+    guard options.repetitionPenalty != 1 else { return }
+    if let window = options.repetitionWindow {
+      tokens.append(token)
+      if tokens.count >= 2 * max(window, 64) { tokens.removeFirst(tokens.count - window) }
+    } else if !isKnown[token] {
+      isKnown[token] = true
+      tokens.append(token)
+    }
   }
 
   /// Calls `body` with the logits after bias and penalties; without any, with `logits` themselves.
