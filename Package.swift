@@ -91,6 +91,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     tests(
       "FoveaEmbeddingsTests", ["FoveaEmbeddings", "FoveaModels", "FoveaSafetensors"], resources: [.copy("Fixtures")]),
+    tests("FoveaEvaluationTests", ["FoveaEvaluation", "FoveaModels", "FoveaTokenizers"]),
     tests("FoveaGenerationTests", ["FoveaGeneration", "Fovea"]),
     tests(
       "FoveaCTests",

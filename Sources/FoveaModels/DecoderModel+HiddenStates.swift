@@ -25,7 +25,7 @@ extension DecoderModel: TokenEncoder {
   }
 
   /// The way of a token, for sequences one behind another; returns the hidden states before the final norm.
-  private func evaluate(_ sequences: [[Int]]) -> ActivationRows {
+  func evaluate(_ sequences: [[Int]]) -> ActivationRows {
     let tokens = sequences.flatMap { $0 }
     // Buffers are there for no tokens too.
     workspace.reserve(max(1, tokens.count))

@@ -31,4 +31,57 @@ extension DecoderModel {
       }
     }
   }
+  /// Evaluates whole texts together, each from its beginning and without a cache, and shows the logits after each token
+  /// from its first row on: the same bits as those of the texts alone.
+  ///
+  /// - Parameters:
+  ///   - firstRows: for each text the first of its tokens after which logits are wanted.
+  ///   - consume: takes the index of a text, and rows and logits as above, in the order of the texts.
+  /// - Throws: ``ModelError`` as ``evaluate(_:cache:logits:)``, before anything is evaluated; what `consume` throws.
+  package func evaluate(
+    _ texts: [[Int]], logitsFrom firstRows: [Int],
+    consume: (_ text: Int, _ rows: Range<Int>, _ logits: Tensor) throws -> Void
+  ) throws {
+    try checkPredictsTokens()
+    try check(texts)
+    var runs: [RowRun] = []
+    var count = 0
+    for (text, first) in zip(texts.indices, firstRows) where first < texts[text].count {
+      runs.append(RowRun(text: text, firstRow: first, places: count..<count + texts[text].count - first))
+      count += texts[text].count - first
+    }
+    let block = Tensor(uninitialized: [min(logitBlockRowCount, count), configuration.vocabularySize])
+    try stream.run {
+      let hiddenStates = evaluate(texts)
+      // The output matrix is the largest of a small model, so its rows come from all texts together.
+      var textStart = 0
+      var next = runs[...]
+      for (index, text) in texts.enumerated() {
+        defer { textStart += text.count }
+        guard let run = next.first, run.text == index else { continue }
+        next.removeFirst()
+        // Rows only move towards the front, one run behind the other.
+        hiddenStates.floats(run.places.lowerBound).update(
+          from: hiddenStates.floats(textStart + run.firstRow), count: run.places.count * hiddenStates.stride)
+      }
+      for first in stride(from: 0, to: count, by: logitBlockRowCount) {
+        let places = first..<min(count, first + logitBlockRowCount)
+        writeLogits(hiddenStates.rows(places), block, 0)
+        for run in runs where run.places.overlaps(places) {
+          let shown = run.places.clamped(to: places)
+          let firstRow = run.firstRow + shown.lowerBound - run.places.lowerBound
+          try consume(
+            run.text, firstRow..<firstRow + shown.count,
+            block.sliced(axis: 0, shown.lowerBound - first..<shown.upperBound - first))
+        }
+      }
+    }
+  }
+}
+
+/// The tokens of one of several texts after which logits are wanted, and where their hidden states are gathered.
+private struct RowRun {
+  let text: Int
+  let firstRow: Int
+  let places: Range<Int>
 }

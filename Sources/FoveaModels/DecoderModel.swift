@@ -154,15 +154,19 @@ public final class DecoderModel: Sendable {
   }
 
   func check(_ tokens: [Int], cache: KeyValueCache) throws {
-    guard !configuration.isBidirectional else {
-      throw ModelError(
-        .unsupportedFeature, "the model attends both ways: it has hidden states to embed texts, but predicts no tokens")
-    }
+    try checkPredictsTokens()
     if let token = tokens.first(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
       throw ModelError.tokenOutOfRange(token, vocabularySize: configuration.vocabularySize)
     }
     if let limit = cache.lengthLimit, cache.length + tokens.count > limit {
       throw ModelError.contextOverflow(length: cache.length + tokens.count, contextLength: limit)
+    }
+  }
+
+  func checkPredictsTokens() throws(ModelError) {
+    guard !configuration.isBidirectional else {
+      throw ModelError(
+        .unsupportedFeature, "the model attends both ways: it has hidden states to embed texts, but predicts no tokens")
     }
   }
 

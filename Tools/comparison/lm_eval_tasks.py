@@ -107,7 +107,8 @@ def main():
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--tolerance", type=float, default=1e-4)
     options = parser.parse_args()
-    import lm_eval_fovea  # registers the model
+    import lm_eval.models  # registers hf
+    import lm_eval_fovea  # registers fovea
 
     failures = 0
     with tempfile.TemporaryDirectory() as name:

@@ -27,10 +27,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def losses_of(logits, targets):
     """-log softmax(logits)[target] of each row, in float64."""
-    logits = np.asarray(logits, dtype=np.float64)
-    maximum = logits.max(axis=-1)
-    log_sum = np.log(np.exp(logits - maximum[:, None]).sum(axis=-1)) + maximum
-    return log_sum - logits[np.arange(len(targets)), targets]
+    losses = []
+    for row, target in zip(logits, targets, strict=True):
+        row = row.astype(np.float64)
+        maximum = row.max()
+        losses.append(np.log(np.exp(row - maximum).sum()) + maximum - row[target])
+    return np.array(losses)
 
 
 def figures(losses):
@@ -44,70 +46,14 @@ def figures(losses):
 # MARK: llama.cpp
 
 
-def write_gguf(model_dir, path):
-    """The checkpoint in float32 as llama.cpp wants it: rotary pairs interleaved in the rows of queries and keys."""
-    import gguf
-    import torch
-    from safetensors import safe_open
-
-    config = json.loads((model_dir / "config.json").read_text())
-    heads = config["num_attention_heads"]
-    kv_heads = config.get("num_key_value_heads", heads)
-    dimension = config.get("head_dim") or config["hidden_size"] // heads
-    rotary = config.get("rope_parameters") or {}
-    writer = gguf.GGUFWriter(str(path), "llama")
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_rope_dimension_count(dimension)
-    writer.add_key_length(dimension)
-    writer.add_value_length(dimension)
-    writer.add_rope_freq_base(float(rotary.get("rope_theta") or config.get("rope_theta", 10000.0)))
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    writer.add_vocab_size(config["vocab_size"])
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    writer.add_tokenizer_model("no_vocab")
-
-    def interleaved(weight, count):
-        return weight.reshape(count, 2, dimension // 2, -1).swapaxes(1, 2).reshape(weight.shape)
-
-    names = {
-        "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
-        "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-        "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    }
-    top = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
-           "lm_head.weight": "output.weight"}
-    for file in sorted(model_dir.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():
-                weight = tensors.get_tensor(name).to(torch.float32).numpy()
-                if name in top:
-                    writer.add_tensor(top[name], weight)
-                    continue
-                layer, rest = name.removeprefix("model.layers.").split(".", 1)
-                part = rest.removesuffix(".weight")
-                if part == "self_attn.q_proj":
-                    weight = interleaved(weight, heads)
-                elif part == "self_attn.k_proj":
-                    weight = interleaved(weight, kv_heads)
-                writer.add_tensor(f"blk.{layer}.{names[part]}.weight", np.ascontiguousarray(weight))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
 def chunked_losses(model_dir, tokens, begin, length, limit):
     """llama.cpp's perplexity: the second half of each chunk, its first token replaced."""
     import llama_cpp
+    from gguf_checkpoint import write_gguf
 
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.gguf"
-        write_gguf(model_dir, path)
+        write_gguf(model_dir, path, "float32")
         model = llama_cpp.Llama(
             str(path), n_ctx=length, n_batch=length, n_ubatch=length, logits_all=True, verbose=False,
             type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32, n_threads=2, n_threads_batch=2)

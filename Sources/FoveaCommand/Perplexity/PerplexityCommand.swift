@@ -7,7 +7,8 @@ struct PerplexityCommand: AsyncParsableCommand {
     commandName: "perplexity", abstract: "Measure how well a model predicts a text.",
     discussion: """
       The methods cut a text into windows as llama.cpp (chunked), Hugging Face's example (strided) and lm-eval (rolling) \
-      do; chunked joins the documents of --jsonl. With --state, a run that was ended at any moment goes on where it was \
+      do; chunked joins the documents of --jsonl. Streaming takes a text of any length through a cache of a fixed size, in \
+      pieces of 512 tokens, with the result of evaluation token by token. With --state, a run that was ended at any moment goes on where it was \
       and ends with the same figures; with --shard, parts can run on several machines, whose states --merge adds up.
       """)
 
@@ -23,6 +24,8 @@ struct PerplexityCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("How far strided windows move (default: half of the context length).", valueName: "n"))
   var stride: Int?
+
+  @OptionGroup var caching: StreamingOptions
 
   @Option(help: ArgumentHelp("Evaluate only the first windows.", valueName: "n"))
   var chunks: Int?
@@ -43,6 +46,7 @@ struct PerplexityCommand: AsyncParsableCommand {
     parsing: .upToNextOption, help: ArgumentHelp("Add up the states of all parts instead.", valueName: "path"))
   var merge: [String] = []
 
+  @OptionGroup var plotting: PlotOptions
   @OptionGroup var comparison: ComparisonOptions
   @OptionGroup var cacheFormat: CacheFormatOptions
   @OptionGroup var model: ModelOptions
@@ -57,25 +61,45 @@ struct PerplexityCommand: AsyncParsableCommand {
     guard shard == nil || state != nil else {
       throw ValidationError("--shard needs --state, the file for the part's sums")
     }
-    guard merge.isEmpty || (text.file == nil && text.tokens == nil && state == nil) else {
+    guard merge.isEmpty || (!hasText && state == nil) else {
       throw ValidationError("--merge reads states only: give neither a text nor --state")
     }
     guard state == nil || !comparison.needsPredictions else {
       throw ValidationError("--state holds sums only: give it without --compare and --save-logits")
     }
-    guard !merge.isEmpty || text.file != nil || text.tokens != nil else {
+    guard !merge.isEmpty || hasText || plotting.needsNoText else {
       throw ValidationError("give a text to evaluate, --tokens or --merge")
+    }
+    guard hasText || perToken == nil else { throw ValidationError("--per-token needs a text to evaluate") }
+  }
+
+  private var hasText: Bool { text.file != nil || text.tokens != nil }
+
+  func run() async throws {
+    let others = try plotting.prepare()
+    if hasText {
+      let (report, own) = try await evaluate()
+      try plotting.write(own, others)
+      try write(report)
+    } else if merge.isEmpty {
+      try plotting.write(nil, others)
+    } else {
+      let whole = try mergedState()
+      try plotting.write(curve(whole), others)
+      try write(PerplexityReport(whole))
     }
   }
 
-  func run() async throws {
-    var report: PerplexityReport
-    if merge.isEmpty {
-      report = try await evaluate()
-    } else {
-      report = try PerplexityReport(mergedState())
-    }
+  private func write(_ report: PerplexityReport) throws {
     try StandardStream.output.write(json ? jsonLine(report) : report.table)
+  }
+
+  /// What a plot shows of this run.
+  private func curve(_ state: EvaluationState) throws -> PerplexityCurve {
+    let name = plotting.plotName ?? state.setup["method"] ?? "this run"
+    // A run that was resumed knows single tokens only from their file.
+    if let perToken, plotting.plot != nil { return try PerplexityCurve(name: name, file: perToken) }
+    return PerplexityCurve(name: name, state.results)
   }
 
   private func mergedState() throws -> EvaluationState {
@@ -88,20 +112,24 @@ struct PerplexityCommand: AsyncParsableCommand {
       })
   }
 
-  private func evaluate() async throws -> PerplexityReport {
+  private func evaluate() async throws -> (PerplexityReport, PerplexityCurve) {
     let folder = try model.resolvedFolder()
     let stream = try ComputeStream(threadCount: compute.threads)
     Interrupt.catchOnce()
     // All on the stream's thread: Swift's own threads stay free for the progress line.
-    let (report, isInterrupted) = try await stream.perform { try evaluate(folder, on: stream) }
+    let (report, state, isInterrupted) = try await stream.perform { try evaluate(folder, on: stream) }
     if isInterrupted {
-      if let state { StandardStream.error.writeIgnoringFailure("interrupted; \(state) holds what is done\n") }
+      if let state = self.state {
+        StandardStream.error.writeIgnoringFailure("interrupted; \(state) holds what is done\n")
+      }
       throw ExitCode(Interrupt.exitCode)
     }
-    return report
+    return (report, try curve(state))
   }
 
-  private func evaluate(_ folder: String, on stream: ComputeStream) throws -> (PerplexityReport, Bool) {
+  private func evaluate(
+    _ folder: String, on stream: ComputeStream
+  ) throws -> (report: PerplexityReport, state: EvaluationState, isInterrupted: Bool) {
     let progress = EvaluationProgress()
     defer { progress.finish() }
     let evaluator = try loadEvaluator(folder, on: stream)
@@ -131,7 +159,7 @@ struct PerplexityCommand: AsyncParsableCommand {
     if run.duration > .zero { report.tokensPerSecond = Double(run.evaluatedTokenCount) / run.duration.seconds }
     let isInterrupted = run.state.results.count < windowCount
     if !isInterrupted { report.comparison = try predictions.finish() }
-    return (report, isInterrupted)
+    return (report, run.state, isInterrupted)
   }
 
   private func loadEvaluator(_ folder: String, on stream: ComputeStream) throws -> WindowEvaluator {
@@ -141,9 +169,10 @@ struct PerplexityCommand: AsyncParsableCommand {
     try tokenizer?.checkVocabulary(fitsModelOf: model.configuration.vocabularySize, folder: folder)
     let plan = try EvaluationPlan(
       method, text: text.read(method: method, tokenizer: tokenizer, configuration: model.configuration, folder: folder),
-      contextLength: contextLength, stride: stride, windowLimit: chunks,
-      modelContextLength: model.configuration.contextLength)
-    return WindowEvaluator(model: model, plan: plan)
+      contextLength: contextLength, stride: stride,
+      cachePolicy: caching.policy(for: method, modelContextLength: model.configuration.contextLength),
+      windowLimit: chunks, modelContextLength: model.configuration.contextLength)
+    return try WindowEvaluator(model: model, plan: plan)
   }
 }
 
@@ -159,7 +188,7 @@ private struct PredictionUses {
   ) throws {
     model = evaluator.model
     base = options.compare ?? ""
-    comparison = try options.base(on: model.stream, precision: precision).map { base throws(EvaluationError) in
+    comparison = try options.base(on: model.stream, precision: precision).map { base in
       try ModelComparison(base, evaluator: evaluator)
     }
     writer = try options.saveLogits.map { path throws(EvaluationError) in

@@ -6,6 +6,9 @@ struct PerplexityReport: Encodable {
   let method: String
   let contextLength: Int?
   let stride: Int?
+  /// The kind of the cache of `--method streaming`, whose size is the context length.
+  let cache: String?
+  let sinkTokens: Int?
   let precision: String?
   let instructionSet: String?
   var threads: Int?
@@ -34,6 +37,8 @@ struct PerplexityReport: Encodable {
     method = state.setup["method"] ?? "unknown"
     contextLength = state.setup["context length"].flatMap { Int($0) }
     stride = state.setup["stride"].flatMap { Int($0) }
+    cache = state.setup["cache"]
+    sinkTokens = state.setup["sink tokens"].flatMap { Int($0) }
     precision = state.setup["precision"]
     instructionSet = state.setup["instruction set"]
     windows = figures.windowCount
@@ -52,7 +57,11 @@ struct PerplexityReport: Encodable {
   /// The report for people.
   var table: String {
     var cut = method
-    if let contextLength { cut += ", context length \(contextLength)" }
+    if let contextLength, let sinkTokens, let cache {
+      cut += ", \(cache) cache of \(sinkTokens) + \(contextLength - sinkTokens) tokens"
+    } else if let contextLength {
+      cut += ", context length \(contextLength)"
+    }
     if let stride { cut += ", stride \(stride)" }
     var rows: [(name: String, value: String)] = []
     if let model { rows.append(("model", model + (precision.map { ", \($0) precision" } ?? ""))) }

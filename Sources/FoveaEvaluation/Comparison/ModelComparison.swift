@@ -16,13 +16,18 @@ public final class ModelComparison {
   private let base: Base
   private let cache: KeyValueCache?
   private var window: Int?
+  /// How many of the window's tokens the base has evaluated.
+  private var evaluatedCount = 0
+  private let plan: EvaluationPlan
   private var values = ComparisonValues()
 
   /// Prepares to compare what `evaluator` computes.
   ///
-  /// - Throws: ``EvaluationError`` if the base is of another text, or of another vocabulary.
-  public init(_ base: Base, evaluator: WindowEvaluator) throws(EvaluationError) {
+  /// - Throws: ``EvaluationError`` if the base is of another text, or of another vocabulary; ``ModelError`` if it cannot
+  ///   have the plan's cache.
+  public init(_ base: Base, evaluator: WindowEvaluator) throws {
     self.base = base
+    plan = evaluator.plan
     switch base {
     case .saved(let saved):
       try saved.checkMatches(evaluator)
@@ -37,7 +42,7 @@ public final class ModelComparison {
           .invalidOption,
           "the context length is \(evaluator.plan.contextLength), the base has \(model.configuration.contextLength)")
       }
-      cache = model.makeCache()
+      cache = try model.makeCache(plan.cachePolicy ?? .contiguous)
     }
   }
 
@@ -73,10 +78,12 @@ public final class ModelComparison {
   private func evaluate(_ model: DecoderModel, _ block: ScoredBlock) throws -> Tensor {
     guard let cache else { preconditionFailure("a base that is a model has a cache") }
     if window != block.window {
-      cache.trim(to: 0)
+      if !plan.windows[block.window].continuesPrevious { cache.reset() }
       window = block.window
+      evaluatedCount = 0
     }
-    _ = try model.evaluate(Array(block.tokens[cache.length..<block.rows.lowerBound]), cache: cache, logits: .none)
+    _ = try model.evaluate(Array(block.tokens[evaluatedCount..<block.rows.lowerBound]), cache: cache, logits: .none)
+    evaluatedCount = block.rows.upperBound
     return try model.evaluate(Array(block.tokens[block.rows]), cache: cache, logits: .all)
   }
 }

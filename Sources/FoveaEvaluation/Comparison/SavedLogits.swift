@@ -56,10 +56,12 @@ public struct SavedLogits: Sendable {
   /// - Throws: ``EvaluationError`` of kind `foreignFile` that names what differs.
   public func checkMatches(_ evaluator: WindowEvaluator) throws(EvaluationError) {
     let wanted = EvaluationState.setup(of: evaluator, modelFingerprint: "")
-    for name in ["text", "method", "context length", "stride"] where setup[name] != wanted[name] {
+    for name in ["text", "method", "context length", "stride", "cache", "sink tokens"] where setup[name] != wanted[name]
+    {
       throw EvaluationError(
         .foreignFile, file: path,
-        "is of another evaluation: its \(name) is \(setup[name] ?? "not given"), this one's \(wanted[name] ?? "")")
+        "is of another evaluation: its \(name) is \(setup[name] ?? "not given"), this one's \(wanted[name] ?? "not given")"
+      )
     }
     let count = evaluator.plan.windows.reduce(0) { $0 + $1.scored.count }
     guard tokenCount == count else {

@@ -1,4 +1,6 @@
-/// One piece of a text that is evaluated from an empty cache.
+public import FoveaModels
+
+/// One piece of a text that is evaluated at once.
 public struct EvaluationWindow: Sendable, Equatable {
   /// Which document it is cut from.
   public let document: Int
@@ -9,16 +11,19 @@ public struct EvaluationWindow: Sendable, Equatable {
   let leadingTokenReplacesFirst: Bool
   /// The document's tokens that are scored: the end of `range`, each after what precedes it in the window.
   public let scored: Range<Int>
+  /// Whether it goes on where the one before it ends, with the cache that one left; otherwise the cache is empty.
+  public let continuesPrevious: Bool
 
   init(
     document: Int, range: Range<Int>, scored: Range<Int>, leadingToken: Int? = nil,
-    leadingTokenReplacesFirst: Bool = false
+    leadingTokenReplacesFirst: Bool = false, continuesPrevious: Bool = false
   ) {
     self.document = document
     self.range = range
     self.scored = scored
     self.leadingToken = leadingToken
     self.leadingTokenReplacesFirst = leadingTokenReplacesFirst
+    self.continuesPrevious = continuesPrevious
   }
 }
 
@@ -26,8 +31,10 @@ public struct EvaluationWindow: Sendable, Equatable {
 public struct EvaluationPlan: Sendable {
   /// How the windows were cut.
   public let method: PerplexityMethod
-  /// The most tokens that a window evaluates.
+  /// The most tokens that a prediction follows: those of a window, or of the cache.
   public let contextLength: Int
+  /// What the cache keeps from window to window; for ``PerplexityMethod/streaming`` only.
+  public let cachePolicy: CachePolicy?
   /// How far windows move; for ``PerplexityMethod/strided`` only.
   public let stride: Int?
   /// What is evaluated. Chunks are cut from all documents joined, which are then one.
@@ -42,24 +49,26 @@ public struct EvaluationPlan: Sendable {
   ///
   /// - Parameters:
   ///   - contextLength: tokens of a window; nil takes 512 for chunks, else the model's limit.
+  ///   - cachePolicy: a bounded cache, for ``PerplexityMethod/streaming`` only; nil takes StreamingLLM's of 1024 tokens.
   ///   - stride: nil takes half of the context length.
   ///   - windowLimit: only the first so many windows; nil for all.
   ///   - modelContextLength: the model's limit.
   /// - Throws: ``EvaluationError`` about an option, or about a text with nothing to score.
   public init(
     _ method: PerplexityMethod, text: EvaluationText, contextLength: Int? = nil, stride: Int? = nil,
-    windowLimit: Int? = nil, modelContextLength: Int
+    cachePolicy: CachePolicy? = nil, windowLimit: Int? = nil, modelContextLength: Int
   ) throws(EvaluationError) {
-    guard method != .streaming else {
-      throw EvaluationError(
-        .invalidOption, "the method streaming needs a streaming cache, which Fovea does not have yet")
-    }
-    let length = contextLength ?? (method == .chunked ? min(512, modelContextLength) : modelContextLength)
-    let smallest = method == .chunked ? 4 : 2
+    let policy = try Self.policy(
+      method, cachePolicy, contextLength: contextLength, modelContextLength: modelContextLength)
+    let length =
+      policy?.bound?.maxSize ?? contextLength
+      ?? (method == .chunked ? min(512, modelContextLength) : modelContextLength)
+    let smallest = method == .chunked ? 4 : method == .streaming ? 1 : 2
     guard length >= smallest, length <= modelContextLength else {
       throw EvaluationError(
         .invalidOption,
-        "the context length is \(length), expected \(smallest) to \(modelContextLength), the model's limit")
+        "the \(policy == nil ? "context length" : "size of the cache") is \(length), expected \(smallest) to "
+          + "\(modelContextLength), the model's limit")
     }
     guard stride == nil || method == .strided else {
       throw EvaluationError(.invalidOption, "a stride goes with the method strided only")
@@ -73,9 +82,7 @@ public struct EvaluationPlan: Sendable {
     if method == .chunked, text.documents.count > 1 { text.documents = [Array(text.documents.joined())] }
     let cutter = WindowCutter(length: length, stride: step, leadingToken: text.beginningOfTextToken)
     var windows: [EvaluationWindow] = []
-    for (index, tokens) in text.documents.enumerated() {
-      windows += cutter.windows(method, document: index, tokenCount: tokens.count)
-    }
+    for (index, tokens) in text.documents.enumerated() { windows += cutter.windows(method, document: index, tokens) }
     windows.removeAll { $0.scored.isEmpty }
     if let windowLimit, windows.count > windowLimit { windows.removeSubrange(windowLimit...) }
     guard !windows.isEmpty else {
@@ -91,10 +98,33 @@ public struct EvaluationPlan: Sendable {
     }
     self.method = method
     self.contextLength = length
+    self.cachePolicy = policy
     self.stride = method == .strided ? step : nil
     self.windows = windows
     coversText = scoredCount >= wantedCount
     self.text = text
+  }
+
+  private static func policy(
+    _ method: PerplexityMethod, _ policy: CachePolicy?, contextLength: Int?, modelContextLength: Int
+  ) throws(EvaluationError) -> CachePolicy? {
+    guard method == .streaming else {
+      guard policy == nil else {
+        throw EvaluationError(.invalidOption, "a cache of bounded size goes with the method streaming only")
+      }
+      return nil
+    }
+    guard contextLength == nil else {
+      throw EvaluationError(.invalidOption, "the method streaming has no windows: give the size of its cache instead")
+    }
+    let policy =
+      policy
+      ?? .streaming(
+        maxSize: min(CachePolicy.defaultMaxSize, modelContextLength), sinkTokens: CachePolicy.defaultSinkTokens)
+    guard policy.bound != nil else {
+      throw EvaluationError(.invalidOption, "the method streaming needs a cache of bounded size")
+    }
+    return policy
   }
 
   /// The tokens of a window, and the index among them of the first that is scored, at least 1.
@@ -118,12 +148,12 @@ private struct WindowCutter {
   let stride: Int
   let leadingToken: Int?
 
-  func windows(_ method: PerplexityMethod, document: Int, tokenCount: Int) -> [EvaluationWindow] {
+  func windows(_ method: PerplexityMethod, document: Int, _ tokens: [Int]) -> [EvaluationWindow] {
     switch method {
-    case .chunked: chunks(document, tokenCount)
-    case .strided: stridedWindows(document, tokenCount)
-    case .rolling: rollingWindows(document, tokenCount)
-    case .streaming: []
+    case .chunked: chunks(document, tokens.count)
+    case .strided: stridedWindows(document, tokens.count)
+    case .rolling: rollingWindows(document, tokens.count)
+    case .streaming: pieces(document, tokens.count, begins: tokens.first == leadingToken)
     }
   }
 
@@ -167,4 +197,21 @@ private struct WindowCutter {
     }
     return windows
   }
+  /// Every token follows those before it, as far as the cache keeps them; pieces matter to nothing but progress. The text
+  /// follows the token that is asked for, unless it `begins` with it.
+  private func pieces(_ document: Int, _ tokenCount: Int, begins: Bool) -> [EvaluationWindow] {
+    let leading = begins ? nil : leadingToken
+    return Swift.stride(from: 0, to: tokenCount, by: Self.pieceLength).map { first in
+      let end = min(first + Self.pieceLength, tokenCount)
+      guard first > 0 else {
+        return EvaluationWindow(
+          document: document, range: 0..<end, scored: (leading == nil ? 1 : 0)..<end, leadingToken: leading)
+      }
+      return EvaluationWindow(
+        document: document, range: first - 1..<end, scored: first..<end, continuesPrevious: true)
+    }
+  }
+
+  /// As many as a model evaluates together.
+  private static let pieceLength = 512
 }

@@ -1,13 +1,14 @@
 /// Goes through the windows of an evaluation, or of one part of it, and keeps its state in a file.
 ///
 /// Killed at any moment and started again with the same file, it ends with the same bits: each window's result depends on
-/// that window alone, and results are added in the order of the windows.
+/// that window alone, or on the text up to its end, and results are added in the order of the windows.
 public struct EvaluationRun {
   /// Where an evaluation's state is kept.
   public struct StateFile: Sendable {
     /// The file, which is replaced at once.
     public var path: String
-    /// How long to compute before it is written again; zero writes it after every window.
+    /// How long to compute before it is written again; zero writes it after every window, or several short
+    /// ones that are evaluated together.
     public var interval: Duration
 
     /// A state that is written every second, which costs a thousandth of the time.
@@ -41,6 +42,10 @@ public struct EvaluationRun {
     perTokenPath: String? = nil
   ) throws(EvaluationError) {
     let plan = evaluator.plan
+    guard shard == nil || plan.cachePolicy == nil else {
+      throw EvaluationError(
+        .invalidOption, "the method streaming goes through a text in order: it cannot be divided into parts")
+    }
     var state = EvaluationState(
       setup: EvaluationState.setup(of: evaluator, modelFingerprint: modelFingerprint),
       windowCount: plan.windows.count, shard: shard, textSize: plan.coversText ? plan.text.size : nil)
@@ -71,7 +76,7 @@ public struct EvaluationRun {
   ///
   /// - Parameters:
   ///   - observe: is shown the logits of the scored tokens.
-  ///   - shouldGoOn: is asked after each window; if it says no, the state is saved and the rest is left for another run.
+  ///   - shouldGoOn: is asked after each window, or several short ones; if it says no, the state is saved and the rest is left for another run.
   /// - Throws: what the model and `observe` throw, and ``EvaluationError`` if a file cannot be written.
   public mutating func run(
     observe: WindowEvaluator.Observer? = nil, shouldGoOn: (EvaluationRun) throws -> Bool = { _ in true }
@@ -79,16 +84,18 @@ public struct EvaluationRun {
     let clock = ContinuousClock()
     var lastSave = clock.now
     var isSaved = false
-    for index in state.pendingWindowIndices {
+    var pending = state.pendingWindowIndices[...]
+    while !pending.isEmpty {
       let start = clock.now
-      let window = evaluator.plan.windows[index]
-      let losses = try evaluator.losses(ofWindow: index, observe: observe)
-      if let perTokenFile {
-        try perTokenFile.append(window, tokens: evaluator.plan.tokens(of: window).tokens, losses: losses)
+      let group = Array(pending.prefix(evaluator.groupSize(of: pending)))
+      pending.removeFirst(group.count)
+      for (index, losses) in zip(group, try evaluator.losses(ofWindows: group, observe: observe)) {
+        let window = evaluator.plan.windows[index]
+        try perTokenFile?.append(window, tokens: evaluator.plan.tokens(of: window).tokens, losses: losses)
+        state.add(
+          WindowResult(index: index, window: window, losses: losses), perTokenByteCount: perTokenFile?.byteCount)
+        evaluatedTokenCount += evaluator.plan.evaluatedTokenCount(of: window)
       }
-      state.add(
-        WindowResult(index: index, window: window, losses: losses), perTokenByteCount: perTokenFile?.byteCount)
-      evaluatedTokenCount += evaluator.plan.evaluatedTokenCount(of: window)
       isSaved = false
       if let stateFile, clock.now - lastSave >= stateFile.interval {
         try save()

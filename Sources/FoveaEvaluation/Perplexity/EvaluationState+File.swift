@@ -1,5 +1,4 @@
 internal import FoveaCore
-internal import FoveaSafetensors
 
 extension EvaluationState {
   private static let format = "fovea-evaluation-state-1"
@@ -12,23 +11,7 @@ extension EvaluationState {
     var checksum = Checksum()
     checksum.add(contents)
     let text = "{\"format\":\"\(Self.format)\",\"checksum\":\"\(checksum.text)\",\(contents)}\n"
-    do throws(SafetensorsError) {
-      var file = try ReplacementFile(path, overwriting: true)
-      do throws(SafetensorsError) {
-        var failure: SafetensorsError?
-        var bytes = text
-        bytes.withUTF8 { buffer in
-          do throws(SafetensorsError) { try file.write(UnsafeRawBufferPointer(buffer)) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        try file.finish()
-      } catch {
-        file.discard()
-        throw error
-      }
-    } catch {
-      throw EvaluationError(.unwritableFile, file: path, error.message)
-    }
+    try replaceFile(path, with: text)
   }
 
   /// The members of the object but the first two. What a state says has one spelling, so the checksum of the spelling
@@ -115,7 +98,9 @@ extension WindowResult {
   fileprivate init?(_ row: JSONValue) {
     guard case .array(let values) = row, values.count == 6, let index = values[0].integer,
       let document = values[1].integer, let position = values[2].integer, let count = values[3].integer,
-      let sum = values[4].anyDouble, let sumOfSquares = values[5].anyDouble
+      let sum = values[4].anyDouble,
+      let sumOfSquares = values[5].anyDouble, (0..<PerTokenFile.tokenCountLimit).contains(position),
+      (0..<PerTokenFile.tokenCountLimit).contains(count)
     else { return nil }
     self.init(
       index: index, document: document, position: position, count: count, sum: sum, sumOfSquares: sumOfSquares)

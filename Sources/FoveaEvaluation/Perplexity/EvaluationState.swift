@@ -70,12 +70,17 @@ public struct EvaluationState: Sendable, Equatable {
     var text = Checksum()
     for tokens in plan.text.documents { text.add(tokens) }
     text.add([plan.text.beginningOfTextToken ?? -1, plan.windows.count])
-    return [
+    var setup = [
       "model": modelFingerprint, "text": text.text, "method": plan.method.rawValue,
       "context length": String(plan.contextLength), "stride": plan.stride.map(String.init) ?? "none",
       "precision": evaluator.model.precision.rawValue,
       "instruction set": evaluator.model.stream.instructionSet.name,
     ]
+    if let policy = plan.cachePolicy, let bound = policy.bound {
+      setup["cache"] = policy.name
+      setup["sink tokens"] = String(bound.sinkTokens)
+    }
+    return setup
   }
 
   /// Checks that this state, read from `file`, is one of the evaluation that `other` begins.

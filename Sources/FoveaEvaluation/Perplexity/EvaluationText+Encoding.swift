@@ -25,9 +25,10 @@ extension EvaluationText {
       size = size + TextSize(text)
     }
     let ownToken = tokenizer.beginningOfTextToken
-    let leading =
+    let leading: Int? =
       switch method {
       case .rolling: ownToken ?? tokenizer.endOfTextToken
+      case .streaming where addSpecialTokens == false: nil
       case .chunked, .strided, .streaming: tokenizer.addsBeginningOfText ? ownToken : nil
       }
     self.init(documents: documents, size: size, beginningOfTextToken: prefixToken ?? leading)

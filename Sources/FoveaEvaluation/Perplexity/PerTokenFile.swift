@@ -16,6 +16,9 @@ public final class PerTokenFile {
   /// The first line.
   static let header = "document\tposition\ttoken\tloss\n"
 
+  /// More tokens than any document has: sums of positions stay integers.
+  static let tokenCountLimit = 1 << 32
+
   /// How many bytes the file has.
   public private(set) var byteCount: Int
   private let path: String
@@ -66,6 +69,32 @@ public final class PerTokenFile {
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
       throw EvaluationError(.unwritableFile, file: path, "cannot be written: \(systemErrorText(errno))")
     }
+  }
+
+  /// The lines of a file that was read; one that an interruption cut off at the end is left out.
+  ///
+  /// - Throws: ``EvaluationError`` that names the line which is not as it should be.
+  static func rows(
+    _ bytes: [UInt8], file path: String
+  ) throws(EvaluationError) -> [(document: Int, position: Int, loss: Double)] {
+    guard bytes.starts(with: header.utf8) else {
+      throw EvaluationError(.malformedFile, file: path, "is no file of single tokens: its first line is another one")
+    }
+    var rows: [(document: Int, position: Int, loss: Double)] = []
+    var rest = bytes.dropFirst(header.utf8.count)
+    while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+      let fields = rest[..<end].split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+      guard fields.count == 4, let document = Int(String(decoding: fields[0], as: UTF8.self)),
+        let position = Int(String(decoding: fields[1], as: UTF8.self)), (0..<tokenCountLimit).contains(position),
+        let loss = Double(String(decoding: fields[3], as: UTF8.self))
+      else {
+        throw EvaluationError(
+          .malformedFile, file: path, "line \(rows.count + 2) is no document, position, token, loss")
+      }
+      rows.append((document, position, loss))
+      rest = rest[(end + 1)...]
+    }
+    return rows
   }
 
   private func append(_ text: String) throws(EvaluationError) {

@@ -13,6 +13,7 @@ public enum PerplexityMethod: String, Sendable, CaseIterable {
   /// lm-eval's: every token is scored. The first window follows the beginning-of-text (else the end-of-text) token, the
   /// next ones one token of the text, and the last, which is shorter, as much of the text as fits.
   case rolling
-  /// Token by token through a cache of the first tokens and the latest ones, for texts of any length.
+  /// Every token after what a cache of the first tokens and the latest ones keeps of those before it, for texts of any
+  /// length: the bits are those of evaluation token by token.
   case streaming
 }

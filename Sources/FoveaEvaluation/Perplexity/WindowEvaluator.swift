@@ -18,7 +18,8 @@ public struct ScoredBlock {
   public var targets: ArraySlice<Int> { tokens[rows.lowerBound + 1..<rows.upperBound + 1] }
 }
 
-/// Evaluates the windows of a plan, one at a time, each from an empty cache.
+/// Evaluates the windows of a plan: each from an empty cache, short ones together; or one after another, where they
+/// continue each other.
 ///
 /// One cache serves all windows. It is used only inside operations of the model's stream, which run one at a time: hence
 /// `@unchecked Sendable`.
@@ -28,36 +29,76 @@ public final class WindowEvaluator: @unchecked Sendable {
   /// The model that predicts.
   public let model: DecoderModel
   private let cache: KeyValueCache
+  /// The window that goes on from what the cache holds.
+  private var nextWindow: Int?
+
+  /// Tokens that are evaluated together if windows are short: matrix products run at full speed from there on.
+  static let groupTokenCount = 512
 
   /// Looks at a part of a window.
   public typealias Observer = (ScoredBlock) throws -> Void
 
   /// Prepares to evaluate `plan`.
   ///
-  /// - Parameter cache: an empty one of the model; nil makes the model's own. Another method's cache comes in here.
-  public init(model: DecoderModel, plan: EvaluationPlan, cache: KeyValueCache? = nil) {
+  /// - Throws: ``ModelError`` for a cache that the model cannot have.
+  public init(model: DecoderModel, plan: EvaluationPlan) throws(ModelError) {
     self.plan = plan
     self.model = model
-    self.cache = cache ?? model.makeCache()
+    cache = try model.makeCache(plan.cachePolicy ?? .contiguous)
   }
 
-  /// The negative log-likelihoods, in nats, of a window's scored tokens.
+  /// How many of `windows`, from the first on, are worth evaluating together: as many as have ``groupTokenCount`` tokens,
+  /// but at least one.
+  public func groupSize(of windows: ArraySlice<Int>) -> Int {
+    guard plan.cachePolicy == nil else { return min(1, windows.count) }
+    var tokenCount = 0
+    let group = windows.prefix { index in
+      tokenCount += plan.evaluatedTokenCount(of: plan.windows[index])
+      return tokenCount <= Self.groupTokenCount
+    }
+    return max(1, group.count)
+  }
+
+  /// The negative log-likelihoods, in nats, of the scored tokens of each of `windows`, which are evaluated together: the
+  /// same bits as alone.
   ///
   /// - Parameter observe: is shown the logits, block by block, inside the model's operation.
   /// - Throws: ``ModelError`` if a token is not in the vocabulary; what `observe` throws.
-  public func losses(ofWindow index: Int, observe: Observer? = nil) throws -> [Double] {
-    let (tokens, firstScored) = plan.tokens(of: plan.windows[index])
-    return try model.stream.run {
-      cache.trim(to: 0)
-      var result: [Double] = []
-      result.reserveCapacity(tokens.count - firstScored)
-      try model.evaluate(Array(tokens.dropLast()), cache: cache, logitsFrom: firstScored - 1) { rows, logits in
-        let targets = tokens[rows.lowerBound + 1..<rows.upperBound + 1]
-        let losses = model.negativeLogLikelihoods(logits: logits, targets: targets)
-        try observe?(ScoredBlock(window: index, tokens: tokens, rows: rows, logits: logits, losses: losses))
-        result += losses
+  public func losses(ofWindows windows: [Int], observe: Observer? = nil) throws -> [[Double]] {
+    let contents = windows.map { plan.tokens(of: plan.windows[$0]) }
+    var result = [[Double]](repeating: [], count: windows.count)
+    func add(_ place: Int, _ rows: Range<Int>, _ logits: Tensor) throws {
+      let tokens = contents[place].tokens
+      let targets = tokens[rows.lowerBound + 1..<rows.upperBound + 1]
+      let losses = model.negativeLogLikelihoods(logits: logits, targets: targets)
+      try observe?(ScoredBlock(window: windows[place], tokens: tokens, rows: rows, logits: logits, losses: losses))
+      result[place] += losses
+    }
+    try model.stream.run {
+      if plan.cachePolicy != nil || contents.count == 1 {
+        for (place, content) in contents.enumerated() {
+          try prepareCache(for: windows[place])
+          try model.evaluate(content.tokens.dropLast(), cache: cache, logitsFrom: content.firstScored - 1) {
+            try add(place, $0, $1)
+          }
+          nextWindow = windows[place] + 1
+        }
+      } else {
+        try model.evaluate(
+          contents.map { $0.tokens.dropLast() }, logitsFrom: contents.map { $0.firstScored - 1 }, consume: add)
       }
-      return result
+    }
+    return result
+  }
+  /// Brings the cache to where a window begins: what comes before it is evaluated again if another window came last.
+  private func prepareCache(for index: Int) throws {
+    var first = index
+    while first != nextWindow, plan.windows[first].continuesPrevious { first -= 1 }
+    if first != nextWindow || !plan.windows[first].continuesPrevious { cache.reset() }
+    // Whatever goes wrong from here on, nothing is known of what the cache holds.
+    nextWindow = nil
+    for window in plan.windows[first..<index] {
+      _ = try model.evaluate(plan.tokens(of: window).tokens.dropLast(), cache: cache, logits: .none)
     }
   }
 }

@@ -1,0 +1,74 @@
+import FoveaEvaluation
+import FoveaTestSupport
+import Testing
+
+@Suite struct EvaluationRunTests {
+  @Test("a run that ends anywhere goes on to the same bits", arguments: PerplexityMethod.allCases)
+  func resumed(method: PerplexityMethod) throws {
+    // Windows of 200 tokens, so that not all are evaluated together.
+    var checkpoint = TinyCheckpoint()
+    checkpoint.contextLength = 256
+    let model = try TinyEvaluation.model(checkpoint)
+    let text = TinyEvaluation.text([1500, 30, 700])
+    let evaluator = try TinyEvaluation.evaluator(method, text: text, contextLength: 200, model: model)
+    try withTemporaryFolder { folder in
+      var whole = try EvaluationRun(evaluator, modelFingerprint: "", perTokenPath: folder + "/whole")
+      try whole.run()
+      let expected = try bytes(ofFile: folder + "/whole")
+      let lines = String(decoding: expected, as: UTF8.self).split(separator: "\n")
+      #expect(lines.count == 1 + whole.state.figures.tokenCount)
+
+      let stateFile = EvaluationRun.StateFile(folder + "/state", interval: .zero)
+      var runCount = 0
+      while true {
+        var run = try EvaluationRun(
+          evaluator, modelFingerprint: "", stateFile: stateFile, perTokenPath: folder + "/tokens")
+        try run.run(shouldGoOn: { _ in false })
+        runCount += 1
+        // What an interrupted run wrote beyond its state is cut off by the next.
+        try writeFile(try bytes(ofFile: folder + "/tokens") + Array("0\t1\t2".utf8), to: folder + "/tokens")
+        if run.state.pendingWindowIndices.isEmpty {
+          #expect(run.state.results == whole.state.results && run.state.figures == whole.state.figures)
+          break
+        }
+      }
+      #expect(runCount >= 4, "\(runCount)")
+      let last = try EvaluationRun(
+        evaluator, modelFingerprint: "", stateFile: stateFile, perTokenPath: folder + "/tokens")
+      #expect(last.resumedWindowCount == evaluator.plan.windows.count)
+      #expect(try bytes(ofFile: folder + "/tokens") == expected)
+    }
+  }
+
+  @Test func aStateOfAnotherEvaluationIsRefusedAndNamesWhatDiffers() throws {
+    let evaluator = try TinyEvaluation.evaluator(.chunked)
+    try withTemporaryFolder { folder in
+      let path = folder + "/state"
+      var run = try EvaluationRun(evaluator, modelFingerprint: "a", stateFile: .init(path))
+      try run.run()
+      func message(
+        _ evaluator: WindowEvaluator, fingerprint: String = "a", shard: Shard? = nil, perTokenPath: String? = nil
+      ) -> String {
+        let error = #expect(throws: EvaluationError.self) {
+          try EvaluationRun(
+            evaluator, modelFingerprint: fingerprint, shard: shard, stateFile: .init(path), perTokenPath: perTokenPath)
+        }
+        return error?.description ?? ""
+      }
+      #expect(message(evaluator, fingerprint: "b").contains("its model is a, this one's b"))
+      #expect(message(try TinyEvaluation.evaluator(.strided)).contains("its method is chunked, this one's strided"))
+      let other = TinyEvaluation.text([300])
+      #expect(message(try TinyEvaluation.evaluator(.chunked, text: other)).contains("its text is"))
+      #expect(
+        message(evaluator, shard: Shard(number: 1, count: 2)).contains("is of a whole evaluation, not of part 1 of 2"))
+      #expect(message(evaluator, perTokenPath: folder + "/tokens").contains("without a file of single tokens"))
+    }
+  }
+  @Test func streamingCannotBeDividedIntoParts() throws {
+    let evaluator = try TinyEvaluation.evaluator(.streaming)
+    let error = #expect(throws: EvaluationError.self) {
+      try EvaluationRun(evaluator, modelFingerprint: "", shard: Shard(number: 1, count: 2))
+    }
+    #expect(error?.kind == .invalidOption)
+  }
+}
