@@ -42,7 +42,7 @@ def texts(vocabulary: int, seed: int, lengths: list[int], first: int = 2) -> lis
 @torch.no_grad()
 def write(folder: pathlib.Path, name: str, model: torch.nn.Module, base: torch.nn.Module, modules: list,
           tokens: list[list[int]], settings: dict | None = None, max_length: int | None = None,
-          flags: bool = False, prompt_length: int = 0) -> None:
+          flags: bool = False) -> None:
     """Saves `model` and `modules`, and what `base`, its part without a head, gives for `tokens`."""
     target = folder / name
     shutil.rmtree(target, ignore_errors=True)
@@ -136,6 +136,12 @@ def make_encoders(folder: pathlib.Path) -> None:
     distil = randomised(transformers.DistilBertModel(config), 12)
     dense = randomised(Dense(32, 12, bias=False, activation_function=torch.nn.GELU()), 13)
     write(folder, "distilbert", distil, distil, [Pooling(32, "max"), dense, Normalize()], texts(48, 14, LENGTHS))
+
+    # Long enough for every bucket of distances, and for several blocks of keys.
+    config = transformers.MPNetConfig(**SIZES, max_position_embeddings=302, relative_attention_num_buckets=32)
+    mpnet = randomised(transformers.MPNetModel(config, add_pooling_layer=False), 15)
+    write(folder, "mpnet", mpnet, mpnet, [Pooling(32, "mean"), Normalize()],
+          texts(48, 16, LENGTHS + [290]) + [[5, 1, 7, 1, 1, 9]])
 
 
 def make_decoders(folder: pathlib.Path) -> None:

@@ -4,10 +4,13 @@
 // A tile of rows x vectors of columns holds one accumulator a lane and adds along the depth, one step after another, so
 // that an output's bits do not depend on the tile: 6 x 4 + 5 of 32 registers, 6 x 2 + 3 of 16.
 #define PACKED_ROWS 6
+// A line a step: weights of the next call come from memory while those of this one are at work.
+#define PREFETCH_BYTES 64
 
 static inline __attribute__((always_inline)) void packed_tile(const fovea_packed_linear *work, const float *weights,
-                                                              size_t row, size_t column, size_t columns,
-                                                              const int rows, const int vectors, const bool whole) {
+                                                              const char *ahead, size_t row, size_t column,
+                                                              size_t columns, const int rows, const int vectors,
+                                                              const bool whole) {
   V sums[PACKED_ROWS * PANEL_VECTORS];
   const float *x[PACKED_ROWS];
   float *out[PACKED_ROWS];
@@ -27,6 +30,7 @@ static inline __attribute__((always_inline)) void packed_tile(const fovea_packed
     V column_vectors[PANEL_VECTORS];
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) column_vectors[v] = v_load(weights + step * PANEL_VECTORS * LANES + v * LANES);
+    __builtin_prefetch(ahead + step * PREFETCH_BYTES, 0, 2);
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++) {
       V element = v_set1(x[r][step]);
@@ -51,12 +55,12 @@ static inline __attribute__((always_inline)) void packed_tile(const fovea_packed
 }
 
 #define PACKED_CALL(rows_constant, vectors_constant, whole)                                                      \
-  packed_tile(work, weights, row, column, columns, rows_constant, vectors_constant, whole)
+  packed_tile(work, weights, ahead, row, column, columns, rows_constant, vectors_constant, whole)
 
 // `rows` rows of the panel at `column`; only the last panel is not whole.
 static inline __attribute__((always_inline)) void packed_rows(const fovea_packed_linear *work, const float *weights,
-                                                              size_t row, size_t column, size_t columns,
-                                                              const int rows) {
+                                                              const char *ahead, size_t row, size_t column,
+                                                              size_t columns, const int rows) {
   if (columns >= PANEL_VECTORS * LANES) {
     PACKED_CALL(rows, PANEL_VECTORS, true);
     return;
@@ -72,6 +76,7 @@ static inline __attribute__((always_inline)) void packed_rows(const fovea_packed
 }
 
 static void packed_linear(const fovea_packed_linear *work) {
+  size_t fetched = 0, wanted = work->next ? work->column_count * work->depth * sizeof(float) : 0;
   for (size_t column = 0; column < work->column_count; column += PANEL_VECTORS * LANES) {
     const float *weights = (const float *)work->packed + column * work->depth;
     size_t columns = work->column_count - column;
@@ -80,16 +85,20 @@ static void packed_linear(const fovea_packed_linear *work) {
       // 7 to 11 rows are cut into halves: a tile of one or two rows would wait for its multiply-adds.
       size_t left = work->row_count - row;
       size_t rows = left >= 2 * PACKED_ROWS || left == PACKED_ROWS ? PACKED_ROWS : left > PACKED_ROWS ? (left + 1) / 2 : left;
+      // Without anything to fetch, what is in the first-level cache already.
+      const char *ahead = fetched < wanted ? (const char *)work->next + fetched : (const char *)weights;
+      fetched += work->depth * PREFETCH_BYTES;
       switch (rows) {
-        case 1: packed_rows(work, weights, row, column, columns, 1); break;
-        case 2: packed_rows(work, weights, row, column, columns, 2); break;
-        case 3: packed_rows(work, weights, row, column, columns, 3); break;
-        case 4: packed_rows(work, weights, row, column, columns, 4); break;
-        case 5: packed_rows(work, weights, row, column, columns, 5); break;
-        default: packed_rows(work, weights, row, column, columns, 6); break;
+        case 1: packed_rows(work, weights, ahead, row, column, columns, 1); break;
+        case 2: packed_rows(work, weights, ahead, row, column, columns, 2); break;
+        case 3: packed_rows(work, weights, ahead, row, column, columns, 3); break;
+        case 4: packed_rows(work, weights, ahead, row, column, columns, 4); break;
+        case 5: packed_rows(work, weights, ahead, row, column, columns, 5); break;
+        default: packed_rows(work, weights, ahead, row, column, columns, 6); break;
       }
       row += rows;
     }
   }
 }
 #undef PACKED_CALL
+#undef PREFETCH_BYTES

@@ -1,3 +1,4 @@
+package import CFoveaKernels
 package import FoveaCore
 
 extension AttentionEngine {
@@ -42,6 +43,29 @@ extension AttentionEngine {
             }
           }
         }
+      }
+    }
+  }
+}
+
+extension AttentionEngine {
+  /// The bytes of scratch memory that ``runAlone(_:scratch:)`` needs; more for longer queries, up to a tile.
+  package func scratchByteCount(_ kernels: UnsafePointer<fovea_kernels>) -> Int {
+    TileLayout(engine: self, kernels: kernels.pointee, tiling: Tiling(problem: problem)).byteCount
+  }
+
+  /// Computes all outputs on the calling thread, inside a piece of a larger job; the bits are those of ``run(on:)``.
+  package func runAlone(_ kernels: UnsafePointer<fovea_kernels>, scratch: UnsafeMutableRawPointer) {
+    let tiling = Tiling(problem: problem)
+    let layout = TileLayout(engine: self, kernels: kernels.pointee, tiling: tiling)
+    withUnsafePointer(to: self) { engine in
+      for tile in 0..<tiling.tileCount {
+        let worker = TileWorker(
+          engine: engine, kernels: kernels, tile: tiling.tile(tile), scratch: layout.pointers(in: scratch))
+        worker.packQueries()
+        worker.clearState()
+        for block in 0..<tiling.blockCount { worker.attend(toBlock: block) }
+        worker.finish()
       }
     }
   }

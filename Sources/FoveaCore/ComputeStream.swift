@@ -107,6 +107,9 @@ public final class ComputeStream: Sendable {
     team.forEachPiece(count, order: order) { piece, thread in body(piece, scratch[thread]) }
   }
 
+  /// Whether somebody measures the phases of this operation.
+  package var isMeasured: Bool { profile != nil }
+
   /// Says that what follows in this operation belongs to `phase`, where somebody measures.
   package func begin(_ phase: ComputePhase) { profile?.begin(phase) }
 

@@ -41,13 +41,14 @@ public struct EmbeddingOptions: Sendable, Equatable {
   public var pooling: [PoolingMode]?
   /// Whether a text that is longer than the model allows is an error, instead of being cut and reported.
   public var refusesTruncation: Bool
-  /// The most tokens evaluated together, unless a single text has more: bounds the memory, and changes no result.
-  public var batchTokenCount: Int
+  /// The most tokens evaluated together, unless a single text has more: bounds the memory, and changes no result; nil:
+  /// the model's ``TokenEncoder/standardBatchTokenCount``.
+  public var batchTokenCount: Int?
 
   /// The model's ways.
   public init(
     dimensions: Int? = nil, normalizes: Bool? = nil, pooling: [PoolingMode]? = nil, refusesTruncation: Bool = false,
-    batchTokenCount: Int = EmbeddingOptions.standardBatchTokenCount
+    batchTokenCount: Int? = nil
   ) {
     self.dimensions = dimensions
     self.normalizes = normalizes
@@ -55,9 +56,6 @@ public struct EmbeddingOptions: Sendable, Equatable {
     self.refusesTruncation = refusesTruncation
     self.batchTokenCount = batchTokenCount
   }
-
-  /// Enough for the products to run at full speed.
-  public static let standardBatchTokenCount = 2048
 }
 
 /// How far a call has come.

@@ -3,6 +3,8 @@ internal import FoveaModels
 
 /// Model, pooling and what follows, with the options of one call.
 struct EmbeddingPipeline {
+  /// The most tokens evaluated together.
+  let batchTokenCount: Int
   private let model: any TokenEncoder
   private let pooling: [PoolingMode]
   private let modules: [EmbeddingModule]
@@ -13,8 +15,9 @@ struct EmbeddingPipeline {
 
   init(_ embedder: TextEmbedder, _ options: EmbeddingOptions) throws(EmbeddingError) {
     let layout = embedder.layout
-    guard options.batchTokenCount >= 1 else {
-      throw EmbeddingError(.invalidOption, "batchTokenCount is \(options.batchTokenCount), expected at least 1")
+    batchTokenCount = options.batchTokenCount ?? embedder.model.standardBatchTokenCount
+    guard batchTokenCount >= 1 else {
+      throw EmbeddingError(.invalidOption, "batchTokenCount is \(batchTokenCount), expected at least 1")
     }
     guard options.pooling?.isEmpty != true else {
       throw EmbeddingError(.invalidOption, "pooling is empty, expected at least one mode")

@@ -81,7 +81,7 @@ extension TextEmbedder {
     embeddings.reserveCapacity(texts.count)
     for first in stride(from: 0, to: texts.count, by: Self.textsPerPart) {
       let part = texts[first..<min(texts.count, first + Self.textsPerPart)]
-      embeddings += try embed(encode(part, first), pipeline, options.batchTokenCount) { count, tokenCount in
+      embeddings += try embed(encode(part, first), pipeline) { count, tokenCount in
         report.embeddedTextCount += count
         report.tokenCount += tokenCount
         try progress?(report)
@@ -92,12 +92,13 @@ extension TextEmbedder {
 
   /// The vectors of some texts, the longest evaluated first, so that buffers grow once.
   private func embed(
-    _ texts: [EncodedText], _ pipeline: EmbeddingPipeline, _ batchTokenCount: Int,
+    _ texts: [EncodedText], _ pipeline: EmbeddingPipeline,
     progress: (_ textCount: Int, _ tokenCount: Int) throws -> Void
   ) throws -> [Embedding] {
     var result = texts.map { text in
       Embedding(values: [], tokenCount: text.tokens.count, truncatedTokenCount: text.truncatedCount)
     }
+    let batchTokenCount = pipeline.batchTokenCount
     let order = texts.indices.sorted { (texts[$0].tokens.count, $1) > (texts[$1].tokens.count, $0) }
     var next = 0
     while next < order.count {
@@ -105,7 +106,7 @@ extension TextEmbedder {
       var tokenCount = 0
       while end < order.count, end == next || tokenCount + texts[order[end]].tokens.count <= batchTokenCount {
         // A text without tokens costs nothing, but a batch has to end somewhere.
-        if end - next >= max(1, batchTokenCount) { break }
+        if end - next >= batchTokenCount { break }
         tokenCount += texts[order[end]].tokens.count
         end += 1
       }

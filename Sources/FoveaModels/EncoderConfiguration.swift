@@ -95,6 +95,13 @@ public struct EncoderConfiguration: Sendable, Equatable {
       // The checkpoint holds them as it does learned ones.
       guard family == .distilbert else { throw file.unsupported("'sinusoidal_pos_embds' is true") }
     }
+    if family.traits.hasRelativePositions {
+      let count = try file.integer("relative_attention_num_buckets", in: 1...1 << 20) ?? RelativePositions.bucketCount
+      guard count == RelativePositions.bucketCount else {
+        throw file.unsupported(
+          "'relative_attention_num_buckets' is \(count); Fovea has \(RelativePositions.bucketCount)")
+      }
+    }
     for key in ["is_decoder", "add_cross_attention"] where try file.bool(key) == true {
       throw file.unsupported("'\(key)' is true; Fovea builds this family as an encoder only")
     }

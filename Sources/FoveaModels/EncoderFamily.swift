@@ -10,6 +10,8 @@ public enum EncoderFamily: String, Sendable, CaseIterable {
   case xlmRoberta = "xlm-roberta"
   /// DistilBERT: BERT without token types.
   case distilbert
+  /// MPNet: RoBERTa without token types, with relative positions besides; all-mpnet-base-v2.
+  case mpnet
 
   var traits: EncoderTraits {
     var traits = EncoderTraits()
@@ -30,6 +32,16 @@ public enum EncoderFamily: String, Sendable, CaseIterable {
         layers: "transformer.layer", query: "attention.q_lin", key: "attention.k_lin", value: "attention.v_lin",
         output: "attention.out_lin", attentionNorm: "sa_layer_norm", up: "ffn.lin1", down: "ffn.lin2",
         outputNorm: "output_layer_norm")
+    case .mpnet:
+      traits.prefixes = ["", "mpnet.", "model."]
+      traits.paddingToken = 1
+      traits.offsetsPositions = true
+      traits.hasTokenTypes = false
+      traits.vocabularySize = 30_527
+      traits.hasRelativePositions = true
+      traits.names = EncoderNames(
+        query: "attention.attn.q", key: "attention.attn.k", value: "attention.attn.v", output: "attention.attn.o",
+        attentionNorm: "attention.LayerNorm")
     }
     return traits
   }
@@ -44,6 +56,7 @@ struct EncoderTraits: Sendable {
   /// Whether the first position is the one behind `pad_token_id`, which itself is that of padding tokens.
   var offsetsPositions = false
   var hasTokenTypes = true
+  var hasRelativePositions = false
   /// `vocab_size` where it is absent.
   var vocabularySize = 30_522
   var keys = EncoderKeys()

@@ -12,9 +12,9 @@ public final class EncoderModel: TokenEncoder {
   /// Where evaluation runs.
   public let stream: ComputeStream
 
-  private let weights: EncoderWeights
-  private let activationType: ElementType
-  private let workspace: EncoderWorkspace
+  let weights: EncoderWeights
+  let activationType: ElementType
+  let workspace: EncoderWorkspace
 
   /// The width of a hidden state.
   public var hiddenSize: Int { configuration.hiddenSize }
@@ -22,6 +22,9 @@ public final class EncoderModel: TokenEncoder {
   public var vocabularySize: Int { configuration.vocabularySize }
   /// The most tokens of a sequence.
   public var sequenceLengthLimit: Int { configuration.contextLength }
+  /// Enough sequences that threads which take some for themselves end together; besides the hidden states, nothing grows
+  /// with them.
+  public var standardBatchTokenCount: Int { 8192 }
 
   init(configuration: EncoderConfiguration, weights: EncoderWeights, precision: Precision, stream: ComputeStream) {
     self.configuration = configuration
@@ -60,7 +63,8 @@ public final class EncoderModel: TokenEncoder {
   ) throws -> Result {
     try check(sequences)
     return try stream.run {
-      let hiddenStates = evaluateLayers(sequences)
+      let hiddenStates =
+        if let hiddenStates = evaluateBlocks(sequences) { hiddenStates } else { evaluateLayers(sequences) }
       return try body(hiddenStates.floats(), hiddenStates.stride)
     }
   }
@@ -103,21 +107,36 @@ public final class EncoderModel: TokenEncoder {
   /// Sums of word, position and type, normed.
   private func embed(_ sequences: [[Int]], into hiddenStates: ActivationRows, inputs: ActivationRows) {
     let kernels = stream.kernels
-    let hiddenSize = configuration.hiddenSize
-    let words = weights.words
-    let rowByteCount = hiddenSize * words.elementType.byteCount
-    let positions = weights.positions.baseAddress.assumingMemoryBound(to: Float.self)
-    let tokens = sequences.flatMap { sequence in zip(sequence, learnedPositions(of: sequence)).map { ($0, $1) } }
+    let tokens = placedTokens(sequences)
     let norm = weights.embeddingNorm
     stream.forEachRange(tokens.count, grain: 16) { rows in
       for row in rows {
-        let (token, position) = tokens[row]
-        let target = hiddenStates.floats(row)
-        kernels.convert(
-          words.baseAddress + token * rowByteCount, words.elementType.kernelElement, target, FOVEA_FLOAT32, hiddenSize)
-        kernels.add_scaled(positions + position * hiddenSize, 1, target, hiddenSize)
+        embed(tokens[row], kernels, into: hiddenStates.floats(row))
         finish(row, kernels, norm: norm, hiddenStates: hiddenStates, inputs: inputs)
       }
+    }
+  }
+
+  /// The sum of a token's word, position and type, without the norm.
+  func embed(_ token: PlacedToken, _ kernels: fovea_kernels, into target: UnsafeMutablePointer<Float>) {
+    let hiddenSize = configuration.hiddenSize
+    let words = weights.words
+    let positions = weights.positions.baseAddress.assumingMemoryBound(to: Float.self)
+    kernels.convert(
+      words.baseAddress + token.id * hiddenSize * words.elementType.byteCount, words.elementType.kernelElement, target,
+      FOVEA_FLOAT32, hiddenSize)
+    kernels.add_scaled(positions + token.position * hiddenSize, 1, target, hiddenSize)
+  }
+
+  /// A token and the learned position that is its own.
+  struct PlacedToken {
+    var id: Int
+    var position: Int
+  }
+
+  func placedTokens(_ sequences: [[Int]]) -> [PlacedToken] {
+    sequences.flatMap { sequence in
+      zip(sequence, learnedPositions(of: sequence)).map { PlacedToken(id: $0, position: $1) }
     }
   }
 
@@ -186,87 +205,37 @@ public final class EncoderModel: TokenEncoder {
 
   /// Every sequence attends to itself; queries, keys and values are read where the projections left them.
   private func attend(_ projected: ActivationRows, sequences: [[Int]], into attended: ActivationRows) {
-    let (hiddenSize, dimension) = (configuration.hiddenSize, configuration.headDimension)
-    let inputStrides = AttentionStrides(batch: 0, head: dimension, position: projected.stride)
-    let outputStrides = AttentionStrides(batch: 0, head: dimension, position: attended.stride)
     var first = 0
     let engines = sequences.map { sequence in
       defer { first += sequence.count }
-      let length = sequence.count
-      let base = projected.floats(first)
-      return AttentionEngine(
-        problem: AttentionProblem(
-          headCount: configuration.headCount, keyValueHeadCount: configuration.headCount, queryLength: length,
-          keyLength: length, headDimension: dimension, resultType: attended.type),
-        queries: base, queryType: FOVEA_FLOAT32, queryStrides: inputStrides, keyType: FOVEA_FLOAT32,
-        valueType: FOVEA_FLOAT32,
-        segments: [
-          KeyValueSegment(
-            keys: base + hiddenSize, keyStrides: inputStrides, values: base + 2 * hiddenSize,
-            valueStrides: inputStrides, count: length)
-        ],
-        outputs: attended.row(first), outputType: attended.type.kernelElement, outputStrides: outputStrides,
-        scale: 1 / Float(dimension).squareRoot(),
-        visibleKeys: VisibleKeys(queryLength: length, keyLength: length, isCausal: false, options: AttentionOptions()))
+      return attention(projected.rows(first..<first + sequence.count), into: attended.row(first), attended)
     }
     AttentionEngine.run(engines, on: stream)
   }
-}
-
-/// The buffers of an encoder's evaluation, reused from call to call.
-///
-/// Used only inside an operation of the model's stream, which runs one operation at a time: hence `@unchecked Sendable`.
-private final class EncoderWorkspace: @unchecked Sendable {
-  enum Buffer: Int, CaseIterable {
-    case hiddenStates
-    /// The hidden states in the type of products.
-    case inputs
-    /// Queries, keys and values side by side.
-    case projected
-    case attended
-    /// What a block adds to the hidden states.
-    case branch
-    /// Between the matrices of a feed-forward block.
-    case activated
-  }
-
-  private let sizes: [(width: Int, type: ElementType)]
-  /// One for all buffers: large enough for huge pages.
-  private var storage = TensorStorage(byteCount: 0)
-  private var offsets: [Int] = []
-  private var rowCapacity = -1
-
-  init(_ configuration: EncoderConfiguration, activationType: ElementType) {
-    let hiddenSize = configuration.hiddenSize
-    sizes = Buffer.allCases.map { buffer in
-      switch buffer {
-      case .hiddenStates, .branch: (hiddenSize, .float32)
-      case .inputs: (activationType == .float32 ? 0 : hiddenSize, activationType)
-      case .projected: (3 * hiddenSize, .float32)
-      case .attended: (hiddenSize, activationType)
-      case .activated: (configuration.intermediateSize, activationType)
-      }
-    }
-  }
-
-  /// Makes every buffer hold at least `rowCount` rows.
-  func reserve(_ rowCount: Int) {
-    guard rowCount > rowCapacity else { return }
-    var end = 0
-    offsets = sizes.enumerated().map { index, size in
-      // Buffers that begin at the same place of a page get in each other's way in the first-level cache.
-      let begin = (end + 4095) / 4096 * 4096 + index % 8 * 512
-      end = begin + rowCount * size.width * size.type.byteCount
-      return begin
-    }
-    storage = TensorStorage(uninitializedByteCount: end)
-    rowCapacity = rowCount
-  }
-
-  /// The first `count` rows of a buffer.
-  func rows(_ buffer: Buffer, count: Int) -> ActivationRows {
-    let size = sizes[buffer.rawValue]
-    return ActivationRows(
-      base: storage.baseAddress + offsets[buffer.rawValue], type: size.type, stride: size.width, count: count)
+  /// The attention of one sequence, whose queries, keys and values are rows of `projected`; the results go to `outputs`
+  /// with the type and stride of `attended`.
+  func attention(
+    _ projected: ActivationRows, into outputs: UnsafeMutableRawPointer, _ attended: ActivationRows
+  ) -> AttentionEngine {
+    let (hiddenSize, dimension) = (configuration.hiddenSize, configuration.headDimension)
+    let length = projected.count
+    let inputStrides = AttentionStrides(batch: 0, head: dimension, position: projected.stride)
+    let base = projected.floats()
+    return AttentionEngine(
+      problem: AttentionProblem(
+        headCount: configuration.headCount, keyValueHeadCount: configuration.headCount, queryLength: length,
+        keyLength: length, headDimension: dimension, resultType: attended.type),
+      queries: base, queryType: FOVEA_FLOAT32, queryStrides: inputStrides, keyType: FOVEA_FLOAT32,
+      valueType: FOVEA_FLOAT32,
+      segments: [
+        KeyValueSegment(
+          keys: base + hiddenSize, keyStrides: inputStrides, values: base + 2 * hiddenSize, valueStrides: inputStrides,
+          count: length)
+      ],
+      outputs: outputs, outputType: attended.type.kernelElement,
+      outputStrides: AttentionStrides(batch: 0, head: dimension, position: attended.stride),
+      scale: 1 / Float(dimension).squareRoot(),
+      visibleKeys: VisibleKeys(queryLength: length, keyLength: length, isCausal: false, options: AttentionOptions()),
+      mask: weights.relativePositions?.mask(length: length))
   }
 }

@@ -8,8 +8,22 @@ enum EncoderProduct: Sendable {
   /// Views of the checkpoint, for bfloat16 activations; their outputs lie side by side.
   case stored([LinearWeights])
 
-  init(_ linears: [LinearWeights], activationType: ElementType, on stream: ComputeStream) {
-    self = activationType == .bfloat16 ? .stored(linears) : .packed(PackedWeights(linears, on: stream))
+  /// The products of all layers, each of some matrices with the same input. Packed ones share one block of memory: large
+  /// enough for huge pages, without which every panel would wait for the translation of its addresses.
+  static func products(
+    _ linears: [[LinearWeights]], activationType: ElementType, on stream: ComputeStream
+  ) -> [EncoderProduct] {
+    guard activationType != .bfloat16 else { return linears.map(EncoderProduct.stored) }
+    // Every product begins at a cache line.
+    let counts = linears.map { (PackedWeights.elementCount($0) + 15) / 16 * 16 }
+    let storage = TensorStorage(byteCount: counts.reduce(0, +) * MemoryLayout<Float>.stride)
+    var offset = 0
+    return stream.run {
+      zip(linears, counts).map { linears, count in
+        defer { offset += count }
+        return .packed(PackedWeights(linears, storage: storage, offset: offset, on: stream))
+      }
+    }
   }
 }
 
@@ -32,6 +46,8 @@ struct EncoderWeights: Sendable {
   /// `[positionCount, hiddenSize]` float32, with the embedding of token type 0 added, as all tokens of a text have it.
   let positions: Tensor
   let embeddingNorm: Norm
+  /// What is added to scores, of families that have it.
+  let relativePositions: RelativePositions?
   let layers: [EncoderLayer]
   /// The type of all layers' matrices, or float32 where they differ.
   let storedType: ElementType
@@ -71,6 +87,12 @@ struct EncoderWeights: Sendable {
     positions = Tensor(sums, shape: positions.shape)
     self.positions = positions
     embeddingNorm = try norm("embeddings.LayerNorm")
+    relativePositions =
+      traits.hasRelativePositions
+      ? RelativePositions(
+        table: try source.tensor(
+          prefix + "encoder.relative_attention_bias.weight", [RelativePositions.bucketCount, configuration.headCount]),
+        limit: configuration.contextLength) : nil
 
     let stored = try (0..<configuration.layerCount).map { index in
       func linear(_ part: String, _ outputSize: Int, _ inputSize: Int) throws -> LinearWeights {
@@ -86,15 +108,13 @@ struct EncoderWeights: Sendable {
     let types = Set(stored.joined().joined().map(\.matrix.tensor.elementType))
     let storedType = types.count == 1 ? types.first ?? .float32 : .float32
     self.storedType = storedType
-    let activationType = EncoderWeights.activationType(storedType, precision)
-    layers = try stored.enumerated().map { index, linears in
-      let products = stream.run {
-        linears.map { EncoderProduct($0, activationType: activationType, on: stream) }
-      }
-      return EncoderLayer(
-        projections: products[0], outputProjection: products[1],
-        attentionNorm: try norm("\(names.layers).\(index).\(names.attentionNorm)"), up: products[2],
-        down: products[3], outputNorm: try norm("\(names.layers).\(index).\(names.outputNorm)"))
+    let products = EncoderProduct.products(
+      stored.flatMap { $0 }, activationType: EncoderWeights.activationType(storedType, precision), on: stream)
+    layers = try (0..<configuration.layerCount).map { index in
+      EncoderLayer(
+        projections: products[4 * index], outputProjection: products[4 * index + 1],
+        attentionNorm: try norm("\(names.layers).\(index).\(names.attentionNorm)"), up: products[4 * index + 2],
+        down: products[4 * index + 3], outputNorm: try norm("\(names.layers).\(index).\(names.outputNorm)"))
     }
   }
 

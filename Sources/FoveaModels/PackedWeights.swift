@@ -10,32 +10,42 @@ struct PackedWeights: Sendable {
   let inputSize: Int
   /// `[outputSize]` float32, or nil.
   let bias: Tensor?
-  /// One part of the depth after another, in each the panels of all columns.
+  /// One part of the depth after another, in each the panels of all columns; from `offset` elements on.
   private let storage: TensorStorage
+  private let offset: Int
   /// `outputSize`, rounded up to whole panels.
   private let paddedSize: Int
 
   /// A panel of so many columns and steps takes 96 KiB: it stays in the second-level cache while the rows go by.
   static let columnsPerPiece = 64
-  private static let stepsPerPart = 384
+  static let stepsPerPart = 384
 
-  /// Packs `linears`, of which either all or none have a bias; with the threads of `stream`, inside an operation.
-  init(_ linears: [LinearWeights], on stream: ComputeStream) {
+  /// The elements that the copy of `linears` takes.
+  static func elementCount(_ linears: [LinearWeights]) -> Int {
+    paddedSize(linears.reduce(0) { $0 + $1.outputSize }) * (linears.first?.inputSize ?? 0)
+  }
+
+  private static func paddedSize(_ outputSize: Int) -> Int {
+    (outputSize + columnsPerPiece - 1) / columnsPerPiece * columnsPerPiece
+  }
+
+  /// Packs `linears`, of which either all or none have a bias, into `storage` from `offset` elements on; with the
+  /// threads of `stream`, inside an operation.
+  init(_ linears: [LinearWeights], storage: TensorStorage, offset: Int, on stream: ComputeStream) {
     let outputSize = linears.reduce(0) { $0 + $1.outputSize }
     let inputSize = linears.first?.inputSize ?? 0
-    let paddedSize =
-      (outputSize + Self.columnsPerPiece - 1) / Self.columnsPerPiece * Self.columnsPerPiece
-    let storage = TensorStorage(byteCount: paddedSize * inputSize * MemoryLayout<Float>.stride)
+    let paddedSize = Self.paddedSize(outputSize)
     self.outputSize = outputSize
     self.inputSize = inputSize
     self.paddedSize = paddedSize
     self.storage = storage
+    self.offset = offset
     let biases = linears.compactMap { $0.bias?.floats() }
     bias = biases.count == linears.count ? Tensor(biases.flatMap { $0 }, shape: [outputSize]) : nil
 
     let kernels = stream.kernels
-    let target = storage.baseAddress.assumingMemoryBound(to: Float.self)
-    let partCount = (inputSize + Self.stepsPerPart - 1) / Self.stepsPerPart
+    let target = storage.baseAddress.assumingMemoryBound(to: Float.self) + offset
+    let partCount = Self.partCount(ofDepth: inputSize)
     let pieceCount = paddedSize / Self.columnsPerPiece
     stream.forEachPiece(pieceCount * partCount) { piece, _ in
       let columns = Self.columns(piece % pieceCount, of: outputSize)
@@ -58,34 +68,49 @@ struct PackedWeights: Sendable {
   }
 
   var pieceCount: Int { paddedSize / Self.columnsPerPiece }
+  var partCount: Int { Self.partCount(ofDepth: inputSize) }
 
   static func columns(_ piece: Int, of outputSize: Int) -> Range<Int> {
     piece * columnsPerPiece..<min(outputSize, (piece + 1) * columnsPerPiece)
   }
 
-  private static func steps(_ part: Int, of inputSize: Int) -> Range<Int> {
+  static func steps(_ part: Int, of inputSize: Int) -> Range<Int> {
     part * stepsPerPart..<min(inputSize, (part + 1) * stepsPerPart)
   }
 
+  private static func partCount(ofDepth inputSize: Int) -> Int { (inputSize + stepsPerPart - 1) / stepsPerPart }
+
   /// outputs = activations · weightsᵀ + bias for one piece of columns; `outputs` starts at the first of rows and columns.
   func multiply(
-    _ kernels: fovea_kernels, _ activations: ActivationRows, piece: Int, outputs: UnsafeMutablePointer<Float>,
-    outputStride: Int
+    _ kernels: UnsafePointer<fovea_kernels>, _ activations: ActivationRows, piece: Int,
+    outputs: UnsafeMutablePointer<Float>, outputStride: Int
+  ) {
+    for part in 0..<partCount {
+      multiply(
+        kernels, activations.floats() + part * Self.stepsPerPart, stride: activations.stride,
+        rowCount: activations.count, part: part, piece: piece, outputs: outputs, outputStride: outputStride)
+    }
+  }
+
+  /// What one part of the depth adds to one piece of columns: the first part begins the sums, the last adds the bias.
+  /// `activations` starts at the part's first step.
+  func multiply(
+    _ kernels: UnsafePointer<fovea_kernels>, _ activations: UnsafePointer<Float>, stride: Int, rowCount: Int,
+    part: Int, piece: Int, outputs: UnsafeMutablePointer<Float>, outputStride: Int
   ) {
     let columns = Self.columns(piece, of: outputSize)
-    let source = storage.baseAddress.assumingMemoryBound(to: Float.self)
-    for first in stride(from: 0, to: inputSize, by: Self.stepsPerPart) {
-      let count = min(Self.stepsPerPart, inputSize - first)
-      let isLast = first + count == inputSize
-      var work = fovea_packed_linear(
-        activations: activations.floats() + first, activation_stride: activations.stride,
-        packed: source + first * paddedSize + columns.lowerBound * count,
-        bias: isLast
-          ? bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) + columns.lowerBound } : nil,
-        outputs: outputs, output_stride: outputStride, row_count: activations.count, column_count: columns.count,
-        depth: count, continues: first > 0)
-      kernels.packed_linear(&work)
-    }
+    let steps = Self.steps(part, of: inputSize)
+    let source = storage.baseAddress.assumingMemoryBound(to: Float.self) + offset
+    let packed = source + steps.lowerBound * paddedSize + columns.lowerBound * steps.count
+    let isLast = part == partCount - 1
+    var work = fovea_packed_linear(
+      activations: activations, activation_stride: stride, packed: packed,
+      bias: isLast
+        ? bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) + columns.lowerBound } : nil,
+      outputs: outputs, output_stride: outputStride, row_count: rowCount, column_count: columns.count,
+      depth: steps.count, continues: part > 0,
+      next: piece + 1 < pieceCount ? packed + Self.columnsPerPiece * steps.count : nil)
+    kernels.pointee.packed_linear(&work)
   }
 }
 
@@ -99,7 +124,7 @@ extension ComputeStream {
 
   /// outputs = activations · weightsᵀ + bias, as one phase.
   func multiply(_ activations: ActivationRows, _ weights: PackedWeights, into outputs: ActivationRows) {
-    let kernels = self.kernels
+    let kernels = self.kernelTable
     let rowCount = activations.count
     let step = rowsPerPiece(rowCount: rowCount, pieceCount: weights.pieceCount)
     let pieceCount = weights.pieceCount
@@ -116,6 +141,7 @@ extension ComputeStream {
   func multiplyActivated(
     _ activations: ActivationRows, _ weights: PackedWeights, activation: Activation, into outputs: ActivationRows
   ) {
+    let table = self.kernelTable
     let kernels = self.kernels
     let rowCount = activations.count
     let pieceCount = weights.pieceCount
@@ -132,7 +158,7 @@ extension ComputeStream {
       let rows = first..<min(rowCount, first + step)
       let columns = PackedWeights.columns(piece % pieceCount, of: weights.outputSize)
       weights.multiply(
-        kernels, activations.rows(rows), piece: piece % pieceCount, outputs: sums, outputStride: columns.count)
+        table, activations.rows(rows), piece: piece % pieceCount, outputs: sums, outputStride: columns.count)
       for (index, row) in rows.enumerated() {
         activation.apply(
           kernels, gate: sums + index * columns.count, up: nil,

@@ -11,6 +11,8 @@ public protocol TokenEncoder: Sendable {
   var vocabularySize: Int { get }
   /// The most tokens of a sequence.
   var sequenceLengthLimit: Int { get }
+  /// How many tokens together keep all threads busy; fewer cost speed, more cost memory.
+  var standardBatchTokenCount: Int { get }
   /// Where evaluation runs.
   var stream: ComputeStream { get }
 
@@ -25,6 +27,9 @@ public protocol TokenEncoder: Sendable {
 }
 
 extension TokenEncoder {
+  /// Enough for products to run at full speed.
+  public var standardBatchTokenCount: Int { 2048 }
+
   /// The hidden states of one sequence after the final norm, float32 `[tokens.count, hiddenSize]`.
   ///
   /// - Throws: ``ModelError`` if a token is not in the vocabulary or the sequence is longer than the limit.

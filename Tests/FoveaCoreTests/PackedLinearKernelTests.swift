@@ -28,12 +28,14 @@ import Testing
       _ = pack(&packing)
       let isLast = index == parts.count - 1
       for first in stride(from: 0, to: rows, by: rowsPerCall) {
+        let activations = x.baseAddress.assumingMemoryBound(to: Float.self) + (1 + first * depth + start)
         var work = fovea_packed_linear(
-          activations: x.baseAddress.assumingMemoryBound(to: Float.self) + 1 + first * depth + start,
+          activations: activations,
           activation_stride: depth, packed: UnsafeRawPointer(packed.baseAddress),
           bias: isLast ? UnsafePointer(biasTensor.baseAddress.assumingMemoryBound(to: Float.self)) + 1 : nil,
           outputs: outputs.baseAddress.assumingMemoryBound(to: Float.self) + first * columns, output_stride: columns,
-          row_count: min(rowsPerCall, rows - first), column_count: columns, depth: part, continues: index > 0)
+          row_count: min(rowsPerCall, rows - first), column_count: columns, depth: part, continues: index > 0,
+          next: index > 0 ? UnsafeRawPointer(packed.baseAddress) : nil)
         kernels.packed_linear(&work)
       }
       start += part

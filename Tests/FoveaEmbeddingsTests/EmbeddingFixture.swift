@@ -10,9 +10,8 @@ struct EmbeddingFixture: CustomStringConvertible, Sendable {
   var description: String { name }
 
   static let all = [
-    "bert_mean", "bert_plain", "bert_bfloat16", "roberta_dense", "xlm_roberta", "distilbert", "qwen3", "mistral",
-    "gemma3_bidirectional",
-    "qwen2_bidirectional",
+    "bert_mean", "bert_plain", "bert_bfloat16", "roberta_dense", "xlm_roberta", "distilbert", "mpnet", "qwen3",
+    "mistral", "gemma3_bidirectional", "qwen2_bidirectional",
   ].map(EmbeddingFixture.init)
 
   var folder: String { Bundle.module.bundlePath + "/Fixtures/\(name)" }

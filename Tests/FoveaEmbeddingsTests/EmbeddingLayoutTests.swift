@@ -109,6 +109,6 @@ import Testing
     #expect(failure("\"is_decoder\": true").contains("is_decoder"))
     #expect(failure("\"layer_norm_eps\": 0").contains("layer_norm_eps"))
     #expect(failure("\"max_position_embeddings\": 47").contains("position_embeddings.weight"))
-    #expect(self.failure("bert_plain", ["config.json": "{\"model_type\": \"mpnet\"}"]).contains("mpnet"))
+    #expect(self.failure("bert_plain", ["config.json": "{\"model_type\": \"deberta\"}"]).contains("deberta"))
   }
 }

@@ -37,11 +37,23 @@ import Testing
       let options = EmbeddingOptions(batchTokenCount: batchTokenCount)
       #expect(try await embedder.embed(tokens: tokens, options: options) == whole, "\(batchTokenCount) a batch")
     }
+    // So many that each thread takes texts of its own through all layers.
+    let many = try await embedder.embed(tokens: (0..<12).flatMap { _ in tokens })
+    #expect(many == (0..<12).flatMap { _ in whole })
     let backwards = try await embedder.embed(tokens: tokens.reversed() + tokens)
     #expect(backwards == whole.reversed() + whole)
     for threadCount in [1, 3] {
       let other = try await fixture.embedder(threadCount: threadCount)
       #expect(try await other.embed(tokens: tokens) == whole, "\(threadCount) threads")
+    }
+    for instructionSet in InstructionSet.available {
+      let (alone, shared) = (
+        try await fixture.embedder(threadCount: 1, instructionSet: instructionSet),
+        try await fixture.embedder(threadCount: 3, instructionSet: instructionSet)
+      )
+      let expected = try await shared.embed(tokens: tokens)
+      #expect(try await alone.embed(tokens: tokens.reversed()) == expected.reversed(), "\(instructionSet.name)")
+      #expect(try await shared.embed(tokens: [tokens[6]]) == [expected[6]], "\(instructionSet.name) alone")
     }
   }
 

@@ -42,7 +42,8 @@ typedef void (*fovea_linear_kernel)(const fovea_linear *work);
 //
 // `packed` are the weights as `pack_keys` of the float32 layout lays out a block of keys: their rows are the keys,
 // `depth` is the dimension. One accumulator a lane, added step by step along k, so that a product may be cut along its
-// depth: with `continues` the sums go on from what outputs holds, and the bias comes with the last part.
+// depth: with `continues` the sums go on from what outputs holds, and the bias comes with the last part. `next` is not
+// read but brought into the second-level cache along the way: packed weights of the same shape, or null.
 typedef struct {
   const float *activations;  // [row_count, depth]
   ptrdiff_t activation_stride;
@@ -54,6 +55,7 @@ typedef struct {
   size_t column_count;
   size_t depth;
   bool continues;
+  const void *next;
 } fovea_packed_linear;
 
 // The number of keys in one block of the attention kernels. Blocks are counted from key 0 of the cache; a row's

@@ -22,13 +22,13 @@ struct BenchEmbedCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("How often the first line is embedded alone.", valueName: "n"))
   var single = 100
 
-  @Option(help: ArgumentHelp("The most tokens evaluated together.", valueName: "n"))
-  var batchTokens = EmbeddingOptions.standardBatchTokenCount
+  @Option(help: ArgumentHelp("The most tokens evaluated together (default: what suits the model).", valueName: "n"))
+  var batchTokens: Int?
 
   @Flag(help: .hidden)
   var tokens = false
 
-  @Flag(help: "Show where the time goes, phase by phase, by one more repetition.")
+  @Flag(help: "Show where the time goes by one more repetition, in which all threads share each phase.")
   var profile = false
 
   @OptionGroup var model: ModelOptions
@@ -42,7 +42,9 @@ struct BenchEmbedCommand: AsyncParsableCommand {
       throw ValidationError("--repetitions is \(repetitions), expected 0 to 1000")
     }
     guard 0...100_000 ~= single else { throw ValidationError("--single is \(single), expected 0 to 100000") }
-    guard batchTokens >= 1 else { throw ValidationError("--batch-tokens is \(batchTokens), expected at least 1") }
+    guard batchTokens ?? 1 >= 1 else {
+      throw ValidationError("--batch-tokens is \(batchTokens ?? 0), expected at least 1")
+    }
   }
 
   /// What was measured; seconds.

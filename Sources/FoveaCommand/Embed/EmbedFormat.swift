@@ -16,7 +16,8 @@ enum EmbedFormat: String, CaseIterable, ExpressibleByArgument {
   }
 
   /// The vectors of texts of which `first` is the first one's number.
-  func bytes(_ embeddings: [Embedding], first: Int, ids: ArraySlice<String?>) -> [UInt8] {
+  /// - Parameter tokens: the token ids of each text, if they are written too.
+  func bytes(_ embeddings: [Embedding], first: Int, ids: ArraySlice<String?>, tokens: [[Int]]?) -> [UInt8] {
     switch self {
     case .npy: return embeddings.flatMap { NumPyFile.bytes(of: $0.values) }
     case .base64: return embeddings.flatMap { base64Text(NumPyFile.bytes(of: $0.values)) + [UInt8(ascii: "\n")] }
@@ -27,6 +28,7 @@ enum EmbedFormat: String, CaseIterable, ExpressibleByArgument {
         if let id { text += "\"id\":\(jsonString(id))," }
         text += "\"tokens\":\(embedding.tokenCount),"
         if embedding.isTruncated { text += "\"truncated_tokens\":\(embedding.truncatedTokenCount)," }
+        if let tokens { text += "\"token_ids\":[\(tokens[offset].map(String.init).joined(separator: ","))]," }
         let values = embedding.values.map { $0.isFinite ? $0.description : "null" }
         text += "\"embedding\":[\(values.joined(separator: ","))]}\n"
       }

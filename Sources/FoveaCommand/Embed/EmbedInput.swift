@@ -78,6 +78,14 @@ struct EmbedInput {
 }
 
 extension TextEmbedder {
+  /// The token ids that the model gets of some of the items.
+  func tokens(_ items: EmbedInput.Items, _ range: Range<Int>, prompt: EmbeddingPrompt) throws -> [[Int]] {
+    switch items {
+    case .texts(let texts): try texts[range].map { try tokens(of: $0, prompt: prompt) }
+    case .tokens(let tokens): tokens[range].map { Array($0.prefix(sequenceLengthLimit)) }
+    }
+  }
+
   /// The vectors of some of the items, on the calling thread.
   func embedNow(
     _ items: EmbedInput.Items, _ range: Range<Int>, prompt: EmbeddingPrompt, options: EmbeddingOptions,

@@ -11,6 +11,8 @@ struct EmbedJob {
   let shard: Shard?
   let output: String?
   let statePath: String?
+  /// Whether JSON lines have the token ids too.
+  let writesTokens: Bool
   /// What the vectors depend on; a state of another setup is refused.
   var setup: [String: String] = [:]
 
@@ -24,7 +26,7 @@ struct EmbedJob {
 
   init(
     embedder: TextEmbedder, input: EmbedInput, options: EmbedOptions, format: EmbedFormat, shard: Shard?,
-    output: String?, statePath: String?
+    output: String?, statePath: String?, writesTokens: Bool
   ) {
     self.embedder = embedder
     self.input = input
@@ -33,6 +35,7 @@ struct EmbedJob {
     self.shard = shard
     self.output = output
     self.statePath = statePath
+    self.writesTokens = writesTokens
   }
 
   /// The texts of this part: a run of neighbours, so that outputs can be joined.
@@ -106,7 +109,8 @@ struct EmbedJob {
           "\(fixed(texts, texts < 10 ? 1 : 0)) texts/s, \(fixed(tokens, 0)) tokens/s", doneCount: count,
           resumedCount: resumedCount, count: textCount, duration: clock.now - start)
       }
-      let bytes = format.bytes(embeddings, first: part.lowerBound, ids: input.ids[part])
+      let tokens = writesTokens ? try embedder.tokens(input.items, part, prompt: options.embeddingPrompt) : nil
+      let bytes = format.bytes(embeddings, first: part.lowerBound, ids: input.ids[part], tokens: tokens)
       if let file {
         try file.append(bytes)
       } else {

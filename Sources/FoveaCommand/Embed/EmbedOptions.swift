@@ -24,11 +24,13 @@ struct EmbedOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Cut texts that are longer than the model allows, instead of failing.")
   var truncate = true
 
-  @Option(help: ArgumentHelp("The most tokens evaluated together.", valueName: "n"))
-  var batchTokens = EmbeddingOptions.standardBatchTokenCount
+  @Option(help: ArgumentHelp("The most tokens evaluated together (default: what suits the model).", valueName: "n"))
+  var batchTokens: Int?
 
   func validate() throws {
-    guard batchTokens >= 1 else { throw ValidationError("--batch-tokens is \(batchTokens), expected at least 1") }
+    guard batchTokens ?? 1 >= 1 else {
+      throw ValidationError("--batch-tokens is \(batchTokens ?? 0), expected at least 1")
+    }
     guard dimensions ?? 1 >= 1 else { throw ValidationError("--dimensions is \(dimensions ?? 0), expected at least 1") }
     guard prompt == nil || promptName == nil else { throw ValidationError("give --prompt or --prompt-name, not both") }
   }

@@ -35,6 +35,9 @@ struct EmbedTextsCommand: AsyncParsableCommand {
   @Option(help: "How vectors are written; npy, a NumPy matrix, needs --output.")
   var format: EmbedFormat = .jsonl
 
+  @Flag(help: "Write the token ids that the model got too; with --format jsonl.")
+  var tokenIds = false
+
   @Flag(help: "Print how alike the texts are, as a matrix, instead of vectors.")
   var similarity = false
 
@@ -56,6 +59,9 @@ struct EmbedTextsCommand: AsyncParsableCommand {
       throw ValidationError("give texts or --file, not both")
     }
     guard format != .npy || output != nil else { throw ValidationError("--format npy needs --output") }
+    guard !tokenIds || (format == .jsonl && !similarity) else {
+      throw ValidationError("--token-ids needs --format jsonl")
+    }
     guard state == nil || output != nil else { throw ValidationError("--state needs --output, which it goes on with") }
     guard !similarity || (output == nil && state == nil && shard == nil) else {
       throw ValidationError("--similarity prints a matrix: give it without --output, --state and --shard")
@@ -83,13 +89,13 @@ struct EmbedTextsCommand: AsyncParsableCommand {
     }
     var job = EmbedJob(
       embedder: embedder, input: input, options: options, format: format, shard: shard, output: output,
-      statePath: state)
+      statePath: state, writesTokens: tokenIds)
     if state != nil {
       var checksum = Checksum()
       checksum.add(inputFile.map { String(decoding: $0.bytes, as: UTF8.self) } ?? texts.joined(separator: "\n"))
       job.setup = options.setup.merging([
         "model": try modelFingerprint(folder: embedder.modelFolder), "texts": checksum.text,
-        "format": format.rawValue, "precision": compute.precision.rawValue,
+        "format": format.rawValue + (tokenIds ? " with token ids" : ""), "precision": compute.precision.rawValue,
         "shard": shard.map { "\($0.number)/\($0.count)" } ?? "none",
       ]) { $1 }
     }
