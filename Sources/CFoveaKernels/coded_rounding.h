@@ -27,86 +27,132 @@ static inline uint32_t scale_and_bias(float minimum, float maximum, float spoile
   return float_bits(scale) | float_bits(bias) >> 16;
 }
 
-static inline uint8_t nearest_code(float x, uint32_t pair, unsigned bits) {
-  float scale = coded_float(pair & 0xFFFF0000), levels = (float)((1u << bits) - 1);
-  // Not a number: no code stands for it but the scale.
-  if (!(scale > 0)) return 0;
-  float code = nearbyintf((x - coded_float(pair << 16)) / scale);
-  return (uint8_t)(code < levels ? code : levels);
+// What 16 numbers are rounded with, one lane each.
+typedef struct {
+  float scale[CODED_LANES];
+  float bias[CODED_LANES];
+} rounding_lanes;
+
+static inline void set_lane(rounding_lanes *lanes, size_t lane, uint32_t pair) {
+  const float scale = coded_float(pair & 0xFFFF0000);
+  lanes->scale[lane] = scale > 0 ? scale : INFINITY;
+  lanes->bias[lane] = coded_float(pair << 16);
 }
 
-static inline void put_code(uint8_t *byte, uint8_t code, unsigned bits, bool is_high) {
-  if (bits == 8) *byte = code;
-  else *byte = is_high ? (uint8_t)((*byte & 0x0F) | code << 4) : (uint8_t)((*byte & 0xF0) | code);
-}
-
-// 16 dimensions of the positions [first, first + count); zeros past the last dimension.
-static void widen_columns(const void *rows, fovea_element element, ptrdiff_t stride, size_t first, size_t count,
-                          size_t column, size_t dimension, float x[][CODED_LANES]) {
-  const size_t columns = dimension - column < CODED_LANES ? dimension - column : CODED_LANES;
-  for (size_t i = 0; i < count; i++) {
-    const size_t start = (size_t)((ptrdiff_t)(first + i) * stride) + column;
-    for (size_t j = 0; j < CODED_LANES; j++) x[i][j] = j < columns ? element_value(rows, element, start + j) : 0;
+// NaN gets the code 0: no code stands for it but the scale.
+static inline void round_lanes(const float *x, const rounding_lanes *lanes, unsigned bits, uint8_t *codes) {
+  const float levels = (float)((1u << bits) - 1);
+  for (size_t j = 0; j < CODED_LANES; j++) {
+    float code = nearbyintf((x[j] - lanes->bias[j]) / lanes->scale[j]);
+    code = code > 0 ? code : 0;
+    codes[j] = (uint8_t)(int32_t)(code < levels ? code : levels);
   }
 }
 
-// NaN where a number is no finite one, or too large.
-static inline float spoil(float x) { return fabsf(x) <= 1e38f ? 0 : NAN; }
+// 16 dimensions of one position; zeros past the last one.
+static inline void widen_columns(const void *rows, fovea_element element, ptrdiff_t stride, size_t position,
+                                 size_t column, size_t dimension, float *x) {
+  const size_t start = (size_t)((ptrdiff_t)position * stride) + column;
+  if (dimension - column >= CODED_LANES && element == FOVEA_BFLOAT16) {
+    const uint16_t *p = (const uint16_t *)rows + start;
+    for (size_t j = 0; j < CODED_LANES; j++) x[j] = coded_float((uint32_t)p[j] << 16);
+    return;
+  }
+  for (size_t j = 0; j < CODED_LANES; j++)
+    x[j] = column + j < dimension ? element_value(rows, element, start + j) : 0;
+}
+
+typedef struct {
+  float minimum[CODED_LANES];
+  float maximum[CODED_LANES];
+  float spoiled[CODED_LANES];  // NaN where a number is no finite one, or too large
+} number_range;
+
+static inline void start_range(number_range *range) {
+  for (size_t j = 0; j < CODED_LANES; j++)
+    range->minimum[j] = INFINITY, range->maximum[j] = -INFINITY, range->spoiled[j] = 0;
+}
+
+static inline void extend_range(number_range *range, const float *x, size_t count) {
+  for (size_t j = 0; j < count; j++) {
+    range->minimum[j] = x[j] < range->minimum[j] ? x[j] : range->minimum[j];
+    range->maximum[j] = x[j] > range->maximum[j] ? x[j] : range->maximum[j];
+    range->spoiled[j] += fabsf(x[j]) <= 1e38f ? 0 : NAN;
+  }
+}
+
+// Codes of neighbours, 4 or 8 of them from `codes` on with `stride` between, as 32 bits.
+static inline void store_word(uint8_t *word, const uint8_t *codes, size_t stride, unsigned bits) {
+  for (size_t j = 0; j < 4; j++)
+    word[j] = (uint8_t)(bits == 8 ? codes[j * stride] : codes[j * stride] | codes[(j + 4) * stride] << 4);
+}
 
 static void code_keys(const fovea_code_block *work) {
   const fovea_code_format *format = &work->format;
-  uint32_t *pairs = work->block;
-  uint8_t *codes = (uint8_t *)work->block + key_code_offset(format);
+  const size_t per_word = codes_per_word(format);
+  uint8_t *target = (uint8_t *)work->block + key_code_offset(format);
   float x[FOVEA_CODED_GROUP_LIMIT][CODED_LANES];
   for (size_t first = 0; first < FOVEA_KEY_BLOCK; first += format->group_size) {
     for (size_t column = 0; column < format->dimension; column += CODED_LANES) {
-      widen_columns(work->keys, work->element, work->key_stride, first, format->group_size, column, format->dimension, x);
-      float minimum[CODED_LANES], maximum[CODED_LANES], spoiled[CODED_LANES] = {0};
-      for (size_t j = 0; j < CODED_LANES; j++) minimum[j] = maximum[j] = x[0][j];
-      for (size_t i = 0; i < format->group_size; i++)
-        for (size_t j = 0; j < CODED_LANES; j++) {
-          minimum[j] = x[i][j] < minimum[j] ? x[i][j] : minimum[j];
-          maximum[j] = x[i][j] > maximum[j] ? x[i][j] : maximum[j];
-          spoiled[j] += spoil(x[i][j]);
-        }
-      uint32_t *target = pairs + key_scale_index(format, first, column);
-      for (size_t j = 0; j < CODED_LANES; j++)
-        target[j] = scale_and_bias(minimum[j], maximum[j], spoiled[j], format->bits);
-      for (size_t i = 0; i < format->group_size; i++)
-        for (size_t j = 0; j < CODED_LANES; j++) {
-          bool is_high;
-          uint8_t *byte = codes + key_byte(format, first + i, column + j, &is_high);
-          put_code(byte, nearest_code(x[i][j], target[j], format->bits), format->bits, is_high);
-        }
+      number_range range;
+      start_range(&range);
+      for (size_t i = 0; i < format->group_size; i++) {
+        widen_columns(work->keys, work->element, work->key_stride, first + i, column, format->dimension, x[i]);
+        extend_range(&range, x[i], CODED_LANES);
+      }
+      uint32_t *pairs = (uint32_t *)work->block + key_scale_index(format, first, column);
+      rounding_lanes lanes;
+      for (size_t j = 0; j < CODED_LANES; j++) {
+        pairs[j] = scale_and_bias(range.minimum[j], range.maximum[j], range.spoiled[j], format->bits);
+        set_lane(&lanes, j, pairs[j]);
+      }
+      for (size_t i = 0; i < format->group_size; i++) {
+        uint8_t codes[CODED_LANES];
+        bool is_high;
+        round_lanes(x[i], &lanes, format->bits, codes);
+        for (size_t j = 0; j < CODED_LANES; j += per_word)
+          store_word(target + key_byte(format, first + i, column + j, &is_high), codes + j, 1, format->bits);
+      }
     }
   }
 }
 
+// The codes of one group of dimensions of one position, whose scale and bias it stores.
+static void code_value_group(const fovea_code_block *work, size_t position, size_t first, uint8_t *codes) {
+  const fovea_code_format *format = &work->format;
+  const size_t left = format->dimension - first, count = left < format->group_size ? left : format->group_size;
+  float x[FOVEA_CODED_GROUP_LIMIT];
+  number_range range;
+  start_range(&range);
+  for (size_t i = 0; i < count; i += CODED_LANES) {
+    widen_columns(work->values, work->element, work->value_stride, position, first + i, format->dimension, x + i);
+    extend_range(&range, x + i, count - i < CODED_LANES ? count - i : CODED_LANES);
+  }
+  for (size_t j = 1; j < CODED_LANES; j++) {
+    range.minimum[0] = range.minimum[j] < range.minimum[0] ? range.minimum[j] : range.minimum[0];
+    range.maximum[0] = range.maximum[j] > range.maximum[0] ? range.maximum[j] : range.maximum[0];
+    range.spoiled[0] += range.spoiled[j];
+  }
+  const uint32_t pair = scale_and_bias(range.minimum[0], range.maximum[0], range.spoiled[0], format->bits);
+  uint32_t *pairs = (uint32_t *)((uint8_t *)work->block + value_scale_offset(format));
+  pairs[value_scale_index(format, position, first)] = pair;
+  rounding_lanes lanes;
+  for (size_t j = 0; j < CODED_LANES; j++) set_lane(&lanes, j, pair);
+  for (size_t i = 0; i < count; i += CODED_LANES) round_lanes(x + i, &lanes, format->bits, codes + i);
+}
+
 static void code_values(const fovea_code_block *work) {
   const fovea_code_format *format = &work->format;
-  uint32_t *pairs = (uint32_t *)((uint8_t *)work->block + value_scale_offset(format));
-  uint8_t *codes = (uint8_t *)work->block + value_code_offset(format);
-  for (size_t position = 0; position < FOVEA_KEY_BLOCK; position++) {
-    for (size_t first = 0; first < format->dimension; first += format->group_size) {
-      float x[FOVEA_CODED_GROUP_LIMIT / CODED_LANES][CODED_LANES];
-      const size_t left = format->dimension - first, count = left < format->group_size ? left : format->group_size;
-      for (size_t i = 0; i < count; i += CODED_LANES)
-        widen_columns(work->values, work->element, work->value_stride, position, 1, first + i, format->dimension,
-                      x + i / CODED_LANES);
-      const float *numbers = x[0];
-      float minimum = numbers[0], maximum = numbers[0], spoiled = 0;
-      for (size_t i = 0; i < count; i++) {
-        minimum = numbers[i] < minimum ? numbers[i] : minimum;
-        maximum = numbers[i] > maximum ? numbers[i] : maximum;
-        spoiled += spoil(numbers[i]);
-      }
-      const uint32_t pair = scale_and_bias(minimum, maximum, spoiled, format->bits);
-      pairs[value_scale_index(format, position, first)] = pair;
-      for (size_t i = 0; i < (count + 15) / 16 * 16; i++) {
-        bool is_high;
-        uint8_t *byte = codes + value_byte(format, position, first + i, &is_high);
-        put_code(byte, i < count ? nearest_code(numbers[i], pair, format->bits) : 0, format->bits, is_high);
-      }
+  const size_t per_word = codes_per_word(format), padded = coded_dimension(format);
+  uint8_t *target = (uint8_t *)work->block + value_code_offset(format);
+  for (size_t first = 0; first < format->dimension; first += format->group_size) {
+    const size_t left = padded - first, count = left < format->group_size ? left : format->group_size;
+    for (size_t position = 0; position < FOVEA_KEY_BLOCK; position += per_word) {
+      uint8_t codes[8][FOVEA_CODED_GROUP_LIMIT];
+      for (size_t i = 0; i < per_word; i++) code_value_group(work, position + i, first, codes[i]);
+      for (size_t i = 0; i < count; i++)
+        store_word(target + 4 * (position / per_word * padded + first + i), codes[0] + i, FOVEA_CODED_GROUP_LIMIT,
+                   format->bits);
     }
   }
 }

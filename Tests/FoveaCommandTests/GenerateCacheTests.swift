@@ -91,7 +91,8 @@ import Testing
       try refuses(["--load-cache", path], 65, "checksum")
       try bytes.prefix(bytes.count / 2).write(to: URL(fileURLWithPath: path))
       try refuses(["--load-cache", path], 65, path)
-      try refuses(["--load-cache", FoveaExecutable.bundledModel + "/model.safetensors"], 65, "is no saved cache")
+      try refuses(
+        ["--load-cache", FoveaExecutable.bundledModel + "/model-00001-of-00002.safetensors"], 65, "is no saved cache")
     }
   }
 
