@@ -27,6 +27,9 @@ import Testing
       #expect(try vector(jsonl[index]) == vector(arguments[index]))
     }
     #expect(jsonl.map { $0["id"] as? String } == ["a", "7"])
+    #expect(arguments.allSatisfy { $0["token_ids"] == nil })
+    let tokens = try objects(texts + ["--token-ids"]).map { try #require($0["token_ids"] as? [Int]) }
+    #expect(tokens[0] == [1, 639, 773, 260, 491] && tokens[1].count == 5)
   }
 
   @Test func optionsChangeTheVectors() throws {
@@ -97,7 +100,7 @@ import Testing
       (["--dimensions", "1000", "x"], nil, 64, "expected 1 to 384"),
       (["--pooling", "median", "x"], nil, 64, "median"),
       (["--jsonl"], "{\"txt\": 1}\n", 65, "line 1: \"text\""), (["--file", "/nowhere"], nil, 66, "/nowhere"),
-      (["--file", "-", "x"], nil, 64, "not both"),
+      (["--file", "-", "x"], nil, 64, "not both"), (["--token-ids", "--format", "base64", "x"], nil, 64, "jsonl"),
       (["--no-truncate"], String(repeating: "cat ", count: 2000) + "\n", 65, "text 1 has"),
       (["search", "--index", "/nowhere", "x"], nil, 66, "/nowhere"),
     ]
