@@ -216,11 +216,11 @@ static inline __attribute__((always_inline)) void coded_rows(const fovea_coded_a
   }
   float old_factors[FOVEA_CODED_ROW_STEP], new_factors[FOVEA_CODED_ROW_STEP];
   const char *pairs = (const char *)work->coded + value_scale_offset(format);
+  float block_maxima[FOVEA_CODED_ROW_STEP + LANES], block_sums[FOVEA_CODED_ROW_STEP + LANES];
+  softmax_rows_float32(block, first, (size_t)rows, scores, scores, (int32_t)low, (int32_t)high, block_maxima, block_sums);
+  merge_rows(block->maxima + first, block->sums + first, block_maxima, block_sums, old_factors, new_factors, (size_t)rows);
   for (size_t r = 0; r < (size_t)rows; r++) {
-    float block_maximum, block_sum, *row_scores = scores + r * FOVEA_KEY_BLOCK;
-    softmax_row_float32(block, first + r, row_scores, row_scores, (int32_t)low, (int32_t)high, &block_maximum, &block_sum);
-    merge_row(block->maxima + first + r, block->sums + first + r, block_maximum, block_sum, old_factors + r,
-              new_factors + r);
+    const float *row_scores = scores + r * FOVEA_KEY_BLOCK;
     for (size_t group = 0; group < groups; group++) {
       const size_t index = r * groups + group;
       coded_round_weights(row_scores, pairs + group * FOVEA_KEY_BLOCK * 4, low, high, products, weights + index,

@@ -62,9 +62,8 @@ extension AttentionEngine {
       for tile in 0..<tiling.tileCount {
         let worker = TileWorker(
           engine: engine, kernels: kernels, tile: tiling.tile(tile), scratch: layout.pointers(in: scratch))
-        worker.packQueries()
         worker.clearState()
-        for block in 0..<tiling.blockCount { worker.attend(toBlock: block) }
+        worker.attend(toBlocks: 0..<tiling.blockCount)
         worker.finish()
       }
     }
