@@ -38,9 +38,19 @@ final class SessionText: TokenEvaluation {
 
   var tokens: [Int] { cache.tokens }
 
-  func trim(to length: Int) { cache.trim(to: length) }
+  var policy: CachePolicy { cache.policy }
+
+  var lengthLimit: Int? { cache.lengthLimit }
+
+  func sharedLength(with text: [Int]) -> Int { cache.sharedLength(with: text) }
+
+  @discardableResult func trim(to length: Int) -> Int { cache.trim(to: length) }
 
   func reset() { cache = model.makeCache() }
+
+  func save(to path: String) throws { try model.saveCache(cache, to: path) }
+
+  func load(from path: String) throws { cache = try model.loadCache(from: path) }
 
   func evaluate(_ tokens: [Int], wantsLogits: Bool) throws -> Tensor {
     try model.evaluate(tokens, cache: cache, logits: wantsLogits ? .last : .none)
@@ -101,6 +111,26 @@ public func fovea_session_trim(_ session: OpaquePointer?, _ length: Int) -> fove
       }
       text.trim(to: length)
     }
+  }
+}
+
+/// See fovea.h.
+@c @implementation
+public func fovea_session_save(_ session: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> fovea_status {
+  runCall {
+    let session: SessionObject = try HandleTable.object(session)
+    let path = try text(path, name: "path")
+    try session.use { try $0.save(to: path) }
+  }
+}
+
+/// See fovea.h.
+@c @implementation
+public func fovea_session_restore(_ session: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> fovea_status {
+  runCall {
+    let session: SessionObject = try HandleTable.object(session)
+    let path = try text(path, name: "path")
+    try session.use { try $0.load(from: path) }
   }
 }
 

@@ -57,6 +57,8 @@ import Testing
       ("session", { session in new(0) { fovea_session_tokens(session, nil, 0, $0) } }),
       ("session", { fovea_session_trim($0, 0) }),
       ("session", { fovea_session_reset($0) }),
+      ("session", { fovea_session_save($0, "/nowhere/at/all") }),
+      ("session", { fovea_session_restore($0, "/nowhere/at/all") }),
       ("session", { fovea_session_generate($0, [1], 1, nil, nil, nil, nil) }),
       ("session", { fovea_session_generate_text($0, "text", 4, nil, nil, nil, nil) }),
       (

@@ -2,6 +2,7 @@ import CFovea
 import Dispatch
 import FoveaCore
 import FoveaModels
+import FoveaTestSupport
 import Synchronization
 import Testing
 
@@ -137,6 +138,32 @@ import Testing
         if logits != expected { differing.add(1, ordering: .relaxed) }
       }
       #expect(differing.load(ordering: .relaxed) == 0)
+    }
+  }
+
+  @Test("a saved session goes on with the same bits in another one; a bad file leaves a session as it was")
+  func saveAndRestore() throws {
+    try withTemporaryFolder { folder in
+      let (file, text) = (folder + "/session.safetensors", folder + "/text")
+      try writeFile("no session", to: text)
+      try withModel { model in
+        let expected = try withSession(model) { session in
+          _ = try evaluate(session, Array(tokens[..<6]), FOVEA_LOGITS_NONE, rows: 0)
+          try check(fovea_session_save(session, file))
+          return try evaluate(session, Array(tokens[6...]), FOVEA_LOGITS_ALL, rows: 4)
+        }
+        try withSession(model) { session in
+          _ = try evaluate(session, [9, 9], FOVEA_LOGITS_NONE, rows: 0)
+          #expect(fovea_session_restore(session, text) == Status.badData)
+          #expect(fovea_session_restore(session, folder + "/nothing") == Status.notFound)
+          #expect(fovea_session_restore(session, nil) == Status.invalidArgument)
+          #expect(fovea_session_save(session, folder + "/no folder/session") != Status.ok)
+          #expect(try elements(zero: Int32(0)) { fovea_session_tokens(session, $0, $1, $2) } == [9, 9])
+          try check(fovea_session_restore(session, file))
+          #expect(try evaluate(session, Array(tokens[6...]), FOVEA_LOGITS_ALL, rows: 4) == expected)
+          #expect(try elements(zero: Int32(0)) { fovea_session_tokens(session, $0, $1, $2) } == tokens)
+        }
+      }
     }
   }
 

@@ -241,6 +241,14 @@ class Session(_Handle):
         """Forgets everything."""
         call(library.fovea_session_reset, self._handle)
 
+    def save(self, path) -> None:
+        """Writes what the model has read to a file, whole or not at all."""
+        call(library.fovea_session_save, self._handle, os.fsencode(path))
+
+    def restore(self, path) -> None:
+        """Goes on with what a file holds, of the same model in the same precision."""
+        call(library.fovea_session_restore, self._handle, os.fsencode(path))
+
     def generate(self, prompt="", *, stop=(), seed: int | None = None, on_piece=None, **options) -> Generation:
         """Generates what follows a prompt, text or token ids; an empty one goes on with what the session holds.
 

@@ -134,6 +134,8 @@ _FUNCTIONS = {
     "session_tokens": (_handle, *_id_result),
     "session_trim": (_handle, c_size_t),
     "session_reset": (_handle,),
+    "session_save": (_handle, c_char_p),
+    "session_restore": (_handle, c_char_p),
     "session_generate": (_handle, _ids, c_size_t, *_generation),
     "session_generate_text": (_handle, c_char_p, c_size_t, *_generation),
     "embedder_load": (c_char_p, POINTER(LoadOptions), _new),

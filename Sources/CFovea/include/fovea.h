@@ -217,6 +217,15 @@ fovea_status fovea_session_trim(fovea_session *session, size_t length);
 // Forgets everything, and gives the cache's memory back.
 fovea_status fovea_session_reset(fovea_session *session);
 
+// Writes what the session holds to a file, whole or not at all; a file of that name is replaced. The format is that of
+// `fovea generate --save-cache`: safetensors that only the same model in the same precision reads.
+fovea_status fovea_session_save(fovea_session *session, const char *path);
+
+// Puts what a file holds in the place of what the session holds; evaluation goes on with the bits of the session that was
+// saved. FOVEA_NOT_FOUND for a file that is not there, FOVEA_BAD_DATA for one that is damaged, no saved session, or of
+// another model or precision; the session is then as it was.
+fovea_status fovea_session_restore(fovea_session *session, const char *path);
+
 // How a text is generated. Let fovea_model_generation_defaults fill it in, then change what should be different.
 typedef struct {
   size_t struct_size;
