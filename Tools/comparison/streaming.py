@@ -94,10 +94,11 @@ def main():
         tokens = options.work / f"{prefix}-ids-{options.recompute}.txt"
         tokens.write_text(" ".join(map(str, ids[:options.recompute])))
         path = options.work / f"{prefix}-recomputed-{options.every}.tsv"
-        # As many inputs as the cache holds, and the token that they predict.
-        run([*base, "--tokens", tokens, "--method", "strided", "--stride", "1", "--context-length", options.cache + 1,
-             "--precision", options.precision, "--shard", f"1/{options.every}", "--state", path.with_suffix(".state"),
-             "--state-interval", "10", "--per-token", path])
+        # As many inputs as the cache holds, and the token that they predict; a window must fit in the model's context.
+        limit = json.loads((options.model / "config.json").read_text())["max_position_embeddings"]
+        run([*base, "--tokens", tokens, "--method", "strided", "--stride", "1", "--context-length",
+             min(options.cache + 1, limit), "--precision", options.precision, "--shard", f"1/{options.every}", "--state",
+             path.with_suffix(".state"), "--state-interval", "10", "--per-token", path])
         recomputed = {position: loss for position, loss in losses(path).items() if position > options.cache}
         found = found or losses(options.work / f"{prefix}-{options.sinks}.tsv")
         ours, theirs = perplexity(found[position] for position in recomputed), perplexity(recomputed.values())
