@@ -212,6 +212,7 @@ public final class EncoderModel: TokenEncoder {
     }
     AttentionEngine.run(engines, on: stream)
   }
+
   /// The attention of one sequence, whose queries, keys and values are rows of `projected`; the results go to `outputs`
   /// with the type and stride of `attended`.
   func attention(
