@@ -1,13 +1,22 @@
 public import FoveaModels
 
 extension DecoderModel {
+  /// Checks tokens of which some are only predicted: those that are evaluated the model checks itself.
+  func checkVocabulary(_ tokens: [Int]) throws(EvaluationError) {
+    let size = configuration.vocabularySize
+    if let token = tokens.first(where: { $0 < 0 || $0 >= size }) {
+      throw EvaluationError(.invalidOption, "token \(token) is not in the vocabulary of \(size)")
+    }
+  }
+
   /// The negative log-likelihood, in nats, of every token given those before it: `tokens.count` − 1 values.
   ///
   /// Evaluated in chunks, so that the logits of a long text are not all held at once.
   ///
-  /// - Throws: ``ModelError`` if a token is not in the vocabulary or the text is longer than the context.
+  /// - Throws: ``EvaluationError`` if a token is not in the vocabulary, ``ModelError`` if the text is longer than the context.
   public func negativeLogLikelihoods(of tokens: [Int]) throws -> [Double] {
     guard tokens.count > 1 else { return [] }
+    try checkVocabulary(tokens)
     let cache = makeCache()
     var result: [Double] = []
     result.reserveCapacity(tokens.count - 1)

@@ -40,8 +40,12 @@ import Testing
         var bad = good
         bad[index] ^= 1
         try writeFile(bad, to: path)
-        let error = #expect(throws: EvaluationError.self) { try EvaluationState.read(path) }
-        #expect(error?.kind == .malformedFile, "byte \(index)")
+        do {
+          // Of some numbers the last digit does not matter: what is read is then what was written.
+          #expect(try EvaluationState.read(path) == state, "byte \(index)")
+        } catch let error as EvaluationError {
+          #expect(error.kind == .malformedFile, "byte \(index)")
+        }
       }
       for length in stride(from: 0, to: good.count - 1, by: 7) {
         try writeFile(Array(good[..<length]), to: path)

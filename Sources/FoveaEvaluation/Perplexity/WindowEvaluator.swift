@@ -40,8 +40,10 @@ public final class WindowEvaluator: @unchecked Sendable {
 
   /// Prepares to evaluate `plan`.
   ///
-  /// - Throws: ``ModelError`` for a cache that the model cannot have.
-  public init(model: DecoderModel, plan: EvaluationPlan) throws(ModelError) {
+  /// - Throws: ``EvaluationError`` if a token is not in the vocabulary, ``ModelError`` for a cache that the model cannot
+  ///   have.
+  public init(model: DecoderModel, plan: EvaluationPlan) throws {
+    for tokens in plan.text.documents { try model.checkVocabulary(tokens) }
     self.plan = plan
     self.model = model
     cache = try model.makeCache(plan.cachePolicy ?? .contiguous)

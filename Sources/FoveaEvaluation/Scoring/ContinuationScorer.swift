@@ -90,6 +90,7 @@ public final class ContinuationScorer: @unchecked Sendable {
       throw EvaluationError(
         .invalidOption, "a continuation of \(count) tokens is longer than the context of \(contextLength)")
     }
+    try model.checkVocabulary(request.continuation)
     let tokens = Array((request.context + request.continuation).dropLast().suffix(contextLength))
     return ScoredInput(tokens: tokens, firstRow: tokens.count - count)
   }
