@@ -117,9 +117,7 @@ package struct AttentionEngine {
       stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount, order: .apart) { piece, scratch in
         let worker = TileWorker(
           engine: engine, kernels: stream.kernelTable, tile: tiling.tile(piece), scratch: layout.pointers(in: scratch))
-        worker.clearState()
-        worker.attend(toBlocks: 0..<tiling.blockCount)
-        worker.finish()
+        worker.computeTile(blockCount: tiling.blockCount)
       }
     }
   }

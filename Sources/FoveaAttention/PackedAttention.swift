@@ -37,9 +37,7 @@ extension AttentionEngine {
               let worker = TileWorker(
                 engine: base + index, kernels: table, tile: tilings[index].tile(Int(owner.tile)),
                 scratch: layouts[index].pointers(in: scratch))
-              worker.clearState()
-              worker.attend(toBlocks: 0..<tilings[index].blockCount)
-              worker.finish()
+              worker.computeTile(blockCount: tilings[index].blockCount)
             }
           }
         }
@@ -62,9 +60,7 @@ extension AttentionEngine {
       for tile in 0..<tiling.tileCount {
         let worker = TileWorker(
           engine: engine, kernels: kernels, tile: tiling.tile(tile), scratch: layout.pointers(in: scratch))
-        worker.clearState()
-        worker.attend(toBlocks: 0..<tiling.blockCount)
-        worker.finish()
+        worker.computeTile(blockCount: tiling.blockCount)
       }
     }
   }

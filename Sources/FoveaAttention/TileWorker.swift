@@ -29,6 +29,13 @@ struct TileWorker {
 
   private func queryHead(_ headInGroup: Int) -> Int { tile.keyValueHead * problem.groupSize + headInGroup }
 
+  /// The whole of the tile: every block of keys, first to last.
+  func computeTile(blockCount: Int) {
+    clearState()
+    attend(toBlocks: 0..<blockCount)
+    finish()
+  }
+
   /// Joins the keys of neighbouring blocks, first to last, to the rows' state.
   func attend(toBlocks blocks: Range<Int>) {
     for block in blocks {
@@ -53,8 +60,10 @@ struct TileWorker {
     var queries = engine.pointee.queries
     if let others = engine.pointee.prefixQueries, block < engine.pointee.visibleKeys.prefixBlockCount {
       queries = others
+    } else {
+      // Also before a prefix that the same queries read: they are not packed again for the blocks in codes behind it.
+      widenQueries()
     }
-    if block >= engine.pointee.visibleKeys.prefixBlockCount { widenQueries() }
     for headInGroup in 0..<problem.groupSize {
       let offset = queryOffset(headInGroup: headInGroup, position: tile.positions.lowerBound)
       var work = fovea_pack(

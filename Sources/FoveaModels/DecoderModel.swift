@@ -172,8 +172,8 @@ public final class DecoderModel: Sendable {
 
   // MARK: The way of a token
 
-  /// Embeds a chunk of a text that shows `textLength` tokens to rotary scaling and takes it through every layer; returns the hidden states before
-  /// the final norm.
+  /// Embeds a chunk of a text that shows `textLength` tokens to rotary scaling and takes it through every layer; returns
+  /// the hidden states before the final norm.
   private func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache, textLength: Int) -> ActivationRows {
     // One more for the angles behind the rows.
     workspace.reserve(tokens.count + 1)

@@ -6,9 +6,9 @@ internal import FoveaCore
 ///
 /// A layer that attends to everything has room for the whole text. A windowed layer, and every layer of a cache of bounded
 /// size, has a ring: position p lies in slot p mod capacity. Where the first positions stay when the ring moves on, they
-/// have rows of their own beside it. Attention counts its blocks of keys from position 0, and its bits follow from that; so the keys that a
-/// windowed layer hands to it start at a whole block, and the ring holds the window, what its block begins with, and the
-/// tokens that are evaluated together.
+/// have rows of their own beside it. Attention counts its blocks of keys from position 0, and its bits follow from that;
+/// so the keys that a windowed layer hands to it start at a whole block, and the ring holds the window, what its block
+/// begins with, and the tokens that are evaluated together.
 ///
 /// In a quantised cache the ring holds the latest tokens only. Every block that is whole is written in codes too, and
 /// read as such by what comes after it.

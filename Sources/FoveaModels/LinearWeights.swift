@@ -58,7 +58,7 @@ extension ComputeStream {
   /// Columns of one piece of products with so many columns each. One row: two pieces a thread, since weights come fastest
   /// in long runs (4 to 16 were up to a fifth slower); many rows: at most 64, so that a piece's weights stay in the
   /// second-level cache while the rows go by, and so many that the threads end together.
-  func columnGrain(rowCount: Int, columnCounts: some Sequence<Int>) -> Int {
+  func columnGrain(rowCount: Int, columnCounts: [Int]) -> Int {
     guard rowCount >= 16 else {
       let share = columnCounts.reduce(0, +) / (2 * threadCount)
       return max(16, (share + 15) / 16 * 16)
