@@ -66,11 +66,14 @@ struct TokenizeCommand: ParsableCommand {
     if json {
       print(try jsonText(Tokens(ids: tokens, pieces: pieces)))
     } else {
+      var text = ""
       for (token, piece) in zip(tokens, pieces) {
         let number = String(token)
+        text += String(repeating: " ", count: max(0, 8 - number.count)) + number + "  "
         // Quoted, so that spaces and control characters can be seen.
-        print(String(repeating: " ", count: max(0, 8 - number.count)) + number + "  " + String(reflecting: piece))
+        text += piece.debugDescription + "\n"
       }
+      try StandardStream.output.write(text)
     }
   }
 

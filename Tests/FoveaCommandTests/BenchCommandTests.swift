@@ -76,6 +76,17 @@ import Testing
     }
   }
 
+  @Test func aTokenizerIsTimedOnAFile() throws {
+    let file = FoveaExecutable.bundledModel + "/config.json"
+    let object = try FoveaExecutable.json(["bench", "tokenizer", file, "-r", "1"])
+    #expect(object["vocabulary_size"] as? Int == 8192)
+    for key in ["bytes", "tokens", "load_seconds", "encode_seconds", "megabytes_per_second"] {
+      #expect(try #require(object[key] as? Double, "\(key)") > 0)
+    }
+    let missing = try FoveaExecutable.run(["bench", "tokenizer", "no such file"])
+    #expect(missing.status != 0 && missing.errors.contains("no such file"))
+  }
+
   @Test func theCostOfThreadsIsTheirBarrierAndWhatTheyTakeWhenIdle() throws {
     let object = try FoveaExecutable.json(["bench", "threads", "--threads", "1,3"])
     let results = try #require(object["results"] as? [[String: Any]])

@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [
     [], ["generate"], ["tokenize"], ["inspect"], ["bench"], ["bench", "attention"], ["bench", "model"], ["perplexity"],
     ["score"], ["quantize"], ["chat"], ["embed"], ["embed", "texts"], ["embed", "search"], ["bench", "embed"],
-    ["bench", "threads"],
+    ["bench", "threads"], ["bench", "tokenizer"],
   ])
   func helpIsAsReviewed(command: [String]) throws {
     let output = try FoveaExecutable.run(command + ["--help"])

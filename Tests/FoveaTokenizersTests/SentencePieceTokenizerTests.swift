@@ -32,6 +32,39 @@ import Testing
     }
   }
 
+  @Test(arguments: Fixtures.modelNames + ["storyteller"])
+  func aTextThatIsCutGivesTheTokensOfTheWhole(model: String) throws {
+    let tokenizer = try Fixtures.tokenizer(model)
+    let texts = try Fixtures.lines(ReferenceAnswer.self, model + ".jsonl").compactMap(\.text)
+    let text = Array((texts + ["a  b c\u{2581}d e\u{2581} f", " x  y ", "1 2 3\n4 5"]).joined(separator: " z ").utf8)
+    let whole = try tokenizer.encoder.encode(text, partByteCount: .max)
+    for partByteCount in [1, 7, 64] {
+      #expect(try tokenizer.encoder.encode(text, partByteCount: partByteCount) == whole)
+    }
+  }
+
+  @Test func textsAreCutOnlyWhereNoPieceReachesOverASpace() throws {
+    var model = SentencePieceModel()
+    model.algorithm = .bytePairEncoding
+    model.pieces = ["\u{2581}", "a", "\u{2581}a", "\n\u{2581}"].map { .init($0) }
+    let text = Array("aa a  a \n a a".utf8)
+    let cutter = try #require(TextCutter(model))
+    #expect(cutter.cut(text, from: 0)?.end == 2 && cutter.cut(text, from: 0)?.next == 3)
+    #expect(cutter.cut(text, from: 3)?.end == 11)
+    #expect(cutter.cut(text, from: 12) == nil)
+    model.addsDummyPrefix = false
+    #expect(TextCutter(model) == nil)
+    model.removesExtraWhitespaces = false
+    #expect(TextCutter(model)?.cut(text, from: 0)?.next == 2)
+    for piece in ["a\u{2581}", "a b"] {
+      var reaching = model
+      reaching.pieces.append(.init(piece))
+      #expect(TextCutter(reaching) == nil)
+    }
+    model.algorithm = .unigram
+    #expect(TextCutter(model) == nil)
+  }
+
   @Test func specialTokensAreAddedAndParsedUnlessTurnedOff() throws {
     let tokenizer = try loadTokenizer(folder: Fixtures.bundledFolder)
     #expect(tokenizer.vocabularySize == 8192)

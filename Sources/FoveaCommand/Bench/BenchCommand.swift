@@ -9,7 +9,8 @@ struct BenchCommand: ParsableCommand {
       run meanwhile. Without a subcommand models are measured: 'fovea bench -p 512 -n 128'.
       """,
     subcommands: [
-      BenchModelCommand.self, BenchAttentionCommand.self, BenchEmbedCommand.self, BenchThreadsCommand.self,
+      BenchModelCommand.self, BenchAttentionCommand.self, BenchEmbedCommand.self, BenchTokenizerCommand.self,
+      BenchThreadsCommand.self,
     ],
     defaultSubcommand: BenchModelCommand.self)
 }

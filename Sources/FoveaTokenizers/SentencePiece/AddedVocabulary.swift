@@ -19,6 +19,7 @@ struct AddedVocabulary {
   ///   the tokens in a way that is not implemented.
   init(_ model: SentencePieceModel, _ configuration: TokenizerConfiguration) throws(TokenizerError) {
     try configuration.checkTokenizerClass()
+    tokensByPiece.reserveCapacity(model.pieces.count)
     for (token, piece) in model.pieces.enumerated() {
       tokensByPiece[ExactString(piece.text)] = token
       if piece.kind == .control { specialTokens.insert(token) }

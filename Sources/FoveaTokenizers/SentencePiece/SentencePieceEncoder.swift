@@ -6,12 +6,13 @@ internal import CSentencePiece
 /// "\n" and "\n\n" in three newlines: 0.1.97 and 0.2.0 take the longer one first, 0.2.3 the shorter.
 ///
 /// `@unchecked Sendable` without a lock: the library's model is written only by `init`, and encoding only reads it.
-final class SentencePieceEncoder: @unchecked Sendable {
+package final class SentencePieceEncoder: @unchecked Sendable {
   /// The longest text in bytes. The library counts in 32 bits, in which 256-fold growth by a character map
   /// (`CharacterMap.replacementByteCountLimit`) must fit for maps, and 3-fold growth (space to ▁) without.
   private let textByteCountLimit: Int
   private let handle: OpaquePointer
   private let file: String
+  private let cutter: TextCutter?
 
   private static let messageByteCount = 512
 
@@ -27,6 +28,7 @@ final class SentencePieceEncoder: @unchecked Sendable {
     }
     self.handle = handle
     self.file = file
+    cutter = TextCutter(model)
     textByteCountLimit = model.characterMap.isEmpty ? 256 << 20 : 7 << 20
     let pieceCount = Int(fovea_sentencepiece_piece_count(handle))
     guard pieceCount == model.pieces.count else {
@@ -40,16 +42,33 @@ final class SentencePieceEncoder: @unchecked Sendable {
   }
 
   /// The tokens of UTF-8 bytes; each byte that is not part of valid UTF-8 counts as U+FFFD.
-  func encode(_ bytes: some Collection<UInt8>) throws(TokenizerError) -> [Int] {
+  ///
+  /// A long text is cut to parts of about `partByteCount` bytes where that changes no token: the library's tables for a
+  /// megabyte leave the processor's caches, and take it three times as long.
+  package func encode(
+    _ bytes: some Collection<UInt8>, partByteCount: Int = 4096
+  ) throws(TokenizerError) -> [Int] {
     guard bytes.count <= textByteCountLimit else {
       throw TokenizerError(
         .unencodableText, file: file,
         "a text of \(bytes.count) bytes without special tokens is longer than the limit of \(textByteCountLimit)")
     }
+    let bytes = Array(bytes)
+    var tokens: [Int] = []
+    var start = 0
+    repeat {
+      let cut = cutter?.cut(bytes, from: start + partByteCount)
+      try append(bytes[start..<(cut?.end ?? bytes.count)], to: &tokens)
+      start = cut?.next ?? bytes.count
+    } while start < bytes.count
+    return tokens
+  }
+
+  private func append(_ bytes: ArraySlice<UInt8>, to result: inout [Int]) throws(TokenizerError) {
     var message = [CChar](repeating: 0, count: SentencePieceEncoder.messageByteCount)
     var tokens: UnsafeMutablePointer<Int32>?
     var tokenCount = 0
-    let succeeded = Array(bytes).withUnsafeBytes { buffer in
+    let succeeded = bytes.withUnsafeBytes { buffer in
       fovea_sentencepiece_encode(
         handle, buffer.bindMemory(to: CChar.self).baseAddress, buffer.count, &tokens, &tokenCount, &message,
         message.count)
@@ -59,7 +78,7 @@ final class SentencePieceEncoder: @unchecked Sendable {
       throw TokenizerError(.unencodableText, file: file, "libsentencepiece: \(text(of: message))")
     }
     // The library gives `tokenCount` ids at `tokens`, which are ours until they are freed.
-    return UnsafeBufferPointer(start: tokens, count: tokenCount).map(Int.init)
+    for token in UnsafeBufferPointer(start: tokens, count: tokenCount) { result.append(Int(token)) }
   }
 }
 

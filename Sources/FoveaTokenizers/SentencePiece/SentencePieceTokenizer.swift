@@ -2,7 +2,7 @@
 ///
 /// Encoding is libsentencepiece's; everything around it, special tokens and decoding, is done here.
 public final class SentencePieceTokenizer: Tokenizer {
-  let encoder: SentencePieceEncoder
+  package let encoder: SentencePieceEncoder
   let splitter: AddedTokenSplitter
   let convention: EncodingConvention
   let leadingSpace: SentencePieceDetokenizer.LeadingSpace

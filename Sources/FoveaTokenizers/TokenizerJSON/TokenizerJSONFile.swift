@@ -66,7 +66,7 @@ struct TokenizerJSONFile {
       case "vocab":
         isTwice = hasVocabulary
         hasVocabulary = true
-        vocabulary = Vocabulary(expectedCount: byteCount / 48)
+        vocabulary = Vocabulary(expectedCount: byteCount / 128)
         if try scanner.nextValueKind() == .array { try readScores(&scanner) } else { try readVocabulary(&scanner) }
       case "merges":
         isTwice = merges.isPresent

@@ -36,6 +36,13 @@ enum NormalizationForm: Sendable {
     }
     var index = 0
     while index < text.count {
+      // Most of most texts: a character that neither changes nor is followed by one that could combine with it.
+      if text[index] < 0x80, index + 1 == text.count || text[index + 1] < 0x80 {
+        if !cluster.isEmpty { endCluster() }
+        result.append(text[index])
+        index += 1
+        continue
+      }
       data.decompose(text.scalar(at: index).value, isCompatible) { scalar in
         let combiningClass = data.combiningClass(scalar)
         // Hangul and a few others compose with a second character without a class.

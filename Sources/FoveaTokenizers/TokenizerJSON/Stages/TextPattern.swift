@@ -23,9 +23,16 @@ enum TextPattern: Sendable {
         }
       }
     case .scalars(let isMatch):
+      // Which of the ASCII characters match is found out once.
+      let ascii = (0..<0x80 as Range<UInt8>).map { isMatch(Unicode.Scalar($0)) }
       for (rangeIndex, range) in ranges.enumerated() {
         var index = range.lowerBound
         while index < range.upperBound {
+          if bytes[index] < 0x80 {
+            if ascii[Int(bytes[index])] { body(rangeIndex, index..<index + 1) }
+            index += 1
+            continue
+          }
           let end = index + [UInt8].characterByteCount(bytes[index])
           if isMatch(bytes.scalar(at: index)) { body(rangeIndex, index..<end) }
           index = end
