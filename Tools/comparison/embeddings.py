@@ -18,6 +18,7 @@ from sentence_transformers import SentenceTransformer  # noqa: E402
 
 from embedding_peers import Fovea, FoveaBfloat16, LlamaCpp, OnnxRuntime, SentenceTransformers  # noqa: E402
 from embedding_texts import cut_texts, varied_texts  # noqa: E402
+from model_folder import model_folder  # noqa: E402
 
 # The least cosine of a text's vector to sentence-transformers'.
 LEAST_COSINE = 0.99999
@@ -95,7 +96,7 @@ def show(title: str, result: dict, unit) -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="Tools/compare embeddings", description=__doc__)
-    parser.add_argument("--model", type=pathlib.Path, required=True, help="a folder of sentence-transformers: BERT, mean")
+    parser.add_argument("--model", type=model_folder, required=True, help="a folder of sentence-transformers: BERT, mean")
     parser.add_argument("--check", action="store_true", help="compare ids and vectors of varied texts; time nothing")
     parser.add_argument("--peers", default="sentence-transformers,onnxruntime,llama.cpp,bfloat16")
     parser.add_argument("--texts", type=int, help="default: 2000, with --check 1000")

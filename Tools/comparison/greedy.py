@@ -16,6 +16,8 @@ import sys
 import torch
 import transformers
 
+from model_folder import model_folder
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOVEA = os.environ.get("FOVEA_EXECUTABLE", str(ROOT / ".build/release/fovea"))
 TIE = 1e-4
@@ -59,7 +61,7 @@ def reference(model: transformers.PreTrainedModel, prompts: list[list[int]], cou
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="Tools/compare greedy", description="Compares greedy continuations.")
-    parser.add_argument("--model", required=True, type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--model", required=True, type=model_folder, metavar="DIR")
     parser.add_argument("--tokens", type=int, default=64, help="tokens of each continuation")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

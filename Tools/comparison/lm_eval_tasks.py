@@ -20,6 +20,8 @@ import random
 import sys
 import tempfile
 
+from model_folder import model_folder
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 sys.path.insert(0, str(ROOT / "Tools"))
@@ -102,7 +104,7 @@ def likelihoods(samples):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=pathlib.Path)
-    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "Models/storyteller-15m")
+    parser.add_argument("--model", type=model_folder, default=ROOT / "Models/storyteller-15m")
     parser.add_argument("--fovea", default=str(ROOT / ".build/release/fovea"))
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--tolerance", type=float, default=1e-4)

@@ -14,6 +14,7 @@ import time
 import llama_cpp
 import torch
 from gguf_checkpoint import QUANTISED, TYPES, write_gguf, write_safetensors
+from model_folder import model_folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOVEA = os.environ.get("FOVEA_EXECUTABLE", str(ROOT / ".build/release/fovea"))
@@ -217,7 +218,7 @@ def measure(peers: list, kind: str, count: int, depth: int, rounds: int) -> dict
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="Tools/compare models", description=__doc__)
-    parser.add_argument("--model", action="append", type=pathlib.Path, help="folder; may be repeated (default: bundled)")
+    parser.add_argument("--model", action="append", type=model_folder, help="folder; may be repeated (default: bundled)")
     parser.add_argument("--formats", default="float32,bfloat16,float16,8bit,4bit")
     parser.add_argument("--peers", default="llama.cpp,transformers")
     parser.add_argument("--threads", type=int, default=os.cpu_count())

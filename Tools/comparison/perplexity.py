@@ -22,6 +22,8 @@ import tempfile
 
 import numpy as np
 
+from model_folder import model_folder
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -122,7 +124,7 @@ def rolling_losses(model, tokens, prefix, length, limit):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text")
-    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "Models/storyteller-15m")
+    parser.add_argument("--model", type=model_folder, default=ROOT / "Models/storyteller-15m")
     parser.add_argument("--fovea", default=str(ROOT / ".build/release/fovea"))
     parser.add_argument("--methods", default="chunked,strided,rolling")
     parser.add_argument("--chunks", type=int, default=40)

@@ -21,6 +21,8 @@ import pathlib
 import subprocess
 import sys
 
+from model_folder import model_folder
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -50,7 +52,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=pathlib.Path)
     parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "Models/storyteller-15m")
+    parser.add_argument("--model", type=model_folder, default=ROOT / "Models/storyteller-15m")
     parser.add_argument("--fovea", default=str(ROOT / ".build/release/fovea"))
     parser.add_argument("--cache", type=int, default=256)
     parser.add_argument("--sinks", type=int, default=4)
