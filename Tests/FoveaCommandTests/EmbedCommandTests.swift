@@ -85,6 +85,33 @@ import Testing
     }
   }
 
+  @Test func base64HoldsTheSameFloats() throws {
+    let lines = try FoveaExecutable.run(["embed", "--format", "base64", "a cat", "Tom"]).text.split(separator: "\n")
+    let expected = try objects(["a cat", "Tom"]).map(vector)
+    #expect(lines.count == 2)
+    for (line, expected) in zip(lines, expected) {
+      let bytes = [UInt8](try #require(Data(base64Encoded: String(line))))
+      let floats = stride(from: 0, to: bytes.count, by: 4).map { index in
+        Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[index + $1]) << (8 * UInt32($1)) })
+      }
+      #expect(floats == expected.map { Float($0) })
+    }
+  }
+
+  @Test func theStateOfOtherTextsIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let path = { (name: String) in folder.appendingPathComponent(name).path }
+      let arguments = ["embed", "--file", path("lines"), "--output", path("out"), "--state", path("state")]
+      try "a\nb\n".write(toFile: path("lines"), atomically: true, encoding: .utf8)
+      #expect(try FoveaExecutable.run(arguments).status == 0)
+      let vectors = try Data(contentsOf: URL(fileURLWithPath: path("out")))
+      try "a\nc\n".write(toFile: path("lines"), atomically: true, encoding: .utf8)
+      let other = try FoveaExecutable.run(arguments)
+      #expect(other.status == 65 && other.errors.contains("is the state of another job: texts was"))
+      #expect(try Data(contentsOf: URL(fileURLWithPath: path("out"))) == vectors)
+    }
+  }
+
   @Test func similarityIsAMatrix() throws {
     let output = try FoveaExecutable.run(["embed", "--similarity", "a cat", "a cat", "Tom"])
     let rows = output.text.split(separator: "\n").map { $0.split(separator: " ").compactMap { Double($0) } }
