@@ -1,4 +1,5 @@
 import FoveaEvaluation
+import FoveaModels
 import FoveaTestSupport
 import Testing
 
@@ -64,6 +65,46 @@ import Testing
       #expect(message(evaluator, perTokenPath: folder + "/tokens").contains("without a file of single tokens"))
     }
   }
+
+  @Test("streaming goes on with the cache beside its state, and without one evaluates the text again")
+  func streamingResumed() throws {
+    var checkpoint = TinyCheckpoint()
+    checkpoint.contextLength = 256
+    let model = try TinyEvaluation.model(checkpoint)
+    func evaluator() throws -> WindowEvaluator {
+      try TinyEvaluation.evaluator(
+        .streaming, text: TinyEvaluation.text([3000, 700]), cache: .streaming(maxSize: 100, sinkTokens: 4),
+        model: model)
+    }
+    try withTemporaryFolder { folder in
+      var whole = try EvaluationRun(evaluator(), modelFingerprint: "")
+      try whole.run()
+      let path = folder + "/state"
+      let windowCount = whole.state.results.count
+      var hasCache = false
+      for count in 1...windowCount {
+        let evaluator = try evaluator()
+        var run = try EvaluationRun(evaluator, modelFingerprint: "", stateFile: .init(path, interval: .zero))
+        let continues = evaluator.plan.windows[count - 1].continuesPrevious
+        #expect(evaluator.nextWindow == (hasCache && continues ? count - 1 : nil), "window \(count - 1)")
+        try run.run(shouldGoOn: { _ in false })
+        if count == windowCount { #expect(run.state.results == whole.state.results) }
+        hasCache = true
+        if count % 4 == 2 {
+          try writeFile("no cache", to: path + ".cache")
+          hasCache = false
+        } else if count % 4 == 3, count < windowCount {
+          // Killed when the cache was replaced, and the state was not.
+          let state = try bytes(ofFile: path)
+          try run.run(shouldGoOn: { _ in false })
+          try writeFile(state, to: path)
+          hasCache = false
+        }
+      }
+      #expect(try names(inFolder: folder).sorted() == ["state"])
+    }
+  }
+
   @Test func streamingCannotBeDividedIntoParts() throws {
     let evaluator = try TinyEvaluation.evaluator(.streaming)
     let error = #expect(throws: EvaluationError.self) {

@@ -12,8 +12,11 @@ enum TinyEvaluation {
     // The weights stay mapped after their folder is gone.
     try withTemporaryFolder { folder in
       try checkpoint.write(to: folder)
-      return try DecoderModel.load(
+      let model = try DecoderModel.load(
         folder: folder, precision: precision, stream: ComputeStream(threadCount: threadCount))
+      // Saved caches name it, and it is read from the files.
+      _ = try model.fingerprint()
+      return model
     }
   }
 

@@ -8,7 +8,8 @@ struct PerplexityCommand: AsyncParsableCommand {
     discussion: """
       The methods cut a text into windows as llama.cpp (chunked), Hugging Face's example (strided) and lm-eval (rolling) \
       do; chunked joins the documents of --jsonl. Streaming takes a text of any length through a cache of a fixed size, in \
-      pieces of 512 tokens, with the result of evaluation token by token. With --state, a run that was ended at any moment goes on where it was \
+      pieces of 512 tokens, with the result of evaluation token by token. With --state, a run that was ended at any \
+      moment goes on where it was (streaming, with the cache that it keeps in a file beside the state) \
       and ends with the same figures; with --shard, parts can run on several machines, whose states --merge adds up.
       """)
 
@@ -133,7 +134,7 @@ struct PerplexityCommand: AsyncParsableCommand {
     let progress = EvaluationProgress()
     defer { progress.finish() }
     let evaluator = try loadEvaluator(folder, on: stream)
-    var fingerprint = state == nil && comparison.saveLogits == nil ? "" : try modelFingerprint(folder: folder)
+    var fingerprint = state == nil && comparison.saveLogits == nil ? "" : try evaluator.model.fingerprint()
     let format = try cacheFormat.format()
     // Sums of one form do not go on with another.
     if format != CacheFormat(), !fingerprint.isEmpty { fingerprint += ", cache of \(format)" }

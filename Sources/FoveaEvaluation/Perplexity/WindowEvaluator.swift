@@ -28,9 +28,9 @@ public final class WindowEvaluator: @unchecked Sendable {
   public let plan: EvaluationPlan
   /// The model that predicts.
   public let model: DecoderModel
-  private let cache: KeyValueCache
+  private var cache: KeyValueCache
   /// The window that goes on from what the cache holds.
-  private var nextWindow: Int?
+  package private(set) var nextWindow: Int?
 
   /// Tokens that are evaluated together if windows are short: matrix products run at full speed from there on.
   static let groupTokenCount = 512
@@ -92,6 +92,7 @@ public final class WindowEvaluator: @unchecked Sendable {
     }
     return result
   }
+
   /// Brings the cache to where a window begins: what comes before it is evaluated again if another window came last.
   private func prepareCache(for index: Int) throws {
     var first = index
@@ -102,5 +103,31 @@ public final class WindowEvaluator: @unchecked Sendable {
     for window in plan.windows[first..<index] {
       _ = try model.evaluate(plan.tokens(of: window).tokens.dropLast(), cache: cache, logits: .none)
     }
+  }
+
+  // MARK: From run to run
+
+  /// Saves the cache that the next window goes on with.
+  ///
+  /// - Throws: errors of the file.
+  func saveCache(to path: String) throws {
+    try model.stream.run { try model.saveCache(cache, to: path) }
+  }
+
+  /// Takes the cache that ``saveCache(to:)`` left in a file if it is the one that window `index` goes on with; without,
+  /// what comes before the window is evaluated again.
+  func restoreCache(from path: String, before index: Int) {
+    guard plan.windows.indices.contains(index), plan.windows[index].continuesPrevious,
+      let saved = try? model.stream.run({ try model.loadCache(from: path) }), saved.policy == cache.policy
+    else { return }
+    var first = index
+    while plan.windows[first].continuesPrevious { first -= 1 }
+    let leading = plan.windows[first].leadingToken.map { [$0] } ?? []
+    let window = plan.windows[index]
+    let text = leading + plan.text.documents[window.document][..<window.range.lowerBound]
+    // It may be one window ahead, if the run was killed between the writing of both files.
+    guard saved.length == text.count, saved.sharedLength(with: text) == text.count else { return }
+    cache = saved
+    nextWindow = index
   }
 }
