@@ -104,6 +104,41 @@ static inline V power_of_two(__m512i exponent) {
   return _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, is_nan, _mm512_set1_epi32(0x7FC00000)));
 }
 
+// At most so many words of 4 bytes of a column are moved one by one: a transposition takes as long as about four of them.
+#define MOST_SINGLE_WORDS 3
+
+// The scales and biases of the groups from `first` on, as transpose_scales_of, whose offsets these are.
+static inline __attribute__((always_inline)) void move_scale_words(const fovea_quantized_matrix *weights,
+                                                                   const ptrdiff_t offsets[16], size_t first,
+                                                                   size_t groups, float *scales, float *biases,
+                                                                   const fovea_element element) {
+  const size_t width = element == FOVEA_FLOAT32 ? 4 : 2;
+  for (size_t group = first; group < groups; group += 4 / width) {
+    uint32_t words[2][16] = {{0}};
+    const size_t byte_count = (groups - group) * width < 4 ? 2 : 4;
+    for (size_t c = 0; c < 16; c++) {
+      const ptrdiff_t offset = (offsets[c] + (ptrdiff_t)group) * (ptrdiff_t)width;
+      if (byte_count == 4) {
+        memcpy(&words[0][c], (const char *)weights->scales + offset, 4);
+        memcpy(&words[1][c], (const char *)weights->biases + offset, 4);
+      } else {
+        memcpy(&words[0][c], (const char *)weights->scales + offset, 2);
+        memcpy(&words[1][c], (const char *)weights->biases + offset, 2);
+      }
+    }
+    V scale = v_load((const float *)words[0]), bias = v_load((const float *)words[1]), high;
+    if (element != FOVEA_FLOAT32) {
+      // The scratch has room for an even number of groups.
+      widen_pairs(scale, &scale, &high, element);
+      v_store(scales + 16 * group + 16, high);
+      widen_pairs(bias, &bias, &high, element);
+      v_store(biases + 16 * group + 16, high);
+    }
+    v_store(scales + 16 * group, scale);
+    v_store(biases + 16 * group, bias);
+  }
+}
+
 // The scales and biases of 16 columns from `column` on, as [groups][16] float32; columns past the last repeat it. A row
 // of the transposition is 32 bytes of scales, then 32 of biases.
 static inline __attribute__((always_inline)) void transpose_scales_of(const fovea_quantized_linear *work,
@@ -112,15 +147,21 @@ static inline __attribute__((always_inline)) void transpose_scales_of(const fove
                                                                       const bool is_mxfp4) {
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t groups = work->depth / weights->group_size, width = element == FOVEA_FLOAT32 ? 4 : 2;
-  const size_t step = 32 / width;
+  const size_t step = 32 / width, last = work->column_count - 1;
+  ptrdiff_t offsets[16];
+  for (size_t c = 0; c < 16; c++)
+    offsets[c] = (ptrdiff_t)(column + c < last ? column + c : last) * weights->scale_stride;
   for (size_t first = 0; first < groups; first += step) {
     const size_t count = groups - first < step ? groups - first : step;
+    if (!is_mxfp4 && count * width <= 4 * MOST_SINGLE_WORDS) {
+      move_scale_words(weights, offsets, first, groups, scales, biases, element);
+      return;
+    }
     const __mmask32 mask = (__mmask32)((1ull << (count * width)) - 1);
     V rows[16];
 #pragma clang loop unroll(full)
     for (size_t c = 0; c < 16; c++) {
-      size_t row = column + c < work->column_count ? column + c : work->column_count - 1;
-      ptrdiff_t offset = (ptrdiff_t)row * weights->scale_stride + (ptrdiff_t)first;
+      ptrdiff_t offset = offsets[c] + (ptrdiff_t)first;
       __m256i low, high = _mm256_setzero_si256();
       // The next columns' scales are a stream of their own, too slow for the prefetchers.
       const ptrdiff_t ahead = offset + SCALE_PREFETCH_COLUMNS * weights->scale_stride;

@@ -133,11 +133,13 @@ private final class TeamState: @unchecked Sendable {
 
   /// The thread's own share first, then what is left of the others'.
   private func takePieces(of job: TeamJob, number: UInt32, thread: Int) {
+    // Read once: every reading counts a reference, on a line that all threads then write to.
+    let body = job.body.pointee
     for offset in 0..<shareCount {
       let share = (thread + offset) % shareCount
       let pieceCount = job.pieceCount(ofShare: share, of: shareCount)
       while let index = takePiece(ofShare: share, number: number, below: pieceCount) {
-        job.body.pointee(job.piece(index, ofShare: share, of: shareCount), thread)
+        body(job.piece(index, ofShare: share, of: shareCount), thread)
       }
     }
   }

@@ -51,7 +51,7 @@ extension ComputeStream {
   ) {
     let kernels = kernelTable
     let inputs = prepare(activations, for: [up])
-    let grain = min(64, columnGrain(rowCount: activations.count, columnCounts: [up.outputSize]))
+    let grain = gatedGrain(rowCount: activations.count, columnCount: up.outputSize)
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
     let rowBlock = max(1, min(128, activations.count))
     let product = PreparedProduct(up, inputs, kernels: kernels)

@@ -2,7 +2,10 @@ internal import CFoveaKernels
 internal import FoveaCore
 
 /// A matrix `[outputSize, inputSize]` as it lies in the checkpoint, with its bias.
-struct LinearWeights: Sendable {
+///
+/// A class, since a token hands its matrices around hundreds of times: one reference is counted and not that of every
+/// tensor.
+final class LinearWeights: Sendable {
   let matrix: WeightMatrix
   /// `[outputSize]` float32, or nil.
   let bias: Tensor?
@@ -13,7 +16,7 @@ struct LinearWeights: Sendable {
   }
 
   /// Weights that are not quantised.
-  init(weight: Tensor, bias: Tensor? = nil) {
+  convenience init(weight: Tensor, bias: Tensor? = nil) {
     self.init(matrix: WeightMatrix(tensor: weight, codes: nil), bias: bias)
   }
 
@@ -72,6 +75,13 @@ extension ComputeStream {
     return best.grain
   }
 
+  /// Columns of one piece of a gated or activated block, of which a piece computes both halves.
+  func gatedGrain(rowCount: Int, columnCount: Int) -> Int {
+    let grain = columnGrain(rowCount: rowCount, columnCounts: [columnCount])
+    // Many rows of both halves have to stay in the second-level cache.
+    return rowCount < 16 ? grain : min(64, grain)
+  }
+
   /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
     // A token has hundreds of these phases, and what one thread does alone here the others wait for: few allocations.
@@ -102,7 +112,7 @@ extension ComputeStream {
       PreparedProduct(gate, inputs, kernels: kernels), PreparedProduct(up, inputs, kernels: kernels)
     )
     let columnCount = gate.outputSize
-    let grain = min(64, columnGrain(rowCount: activations.count, columnCounts: [columnCount, columnCount]))
+    let grain = gatedGrain(rowCount: activations.count, columnCount: columnCount)
     // Both halves of a block of rows stay in the second-level cache until they meet.
     let rowBlock = max(1, min(128, activations.count))
     let halves = PieceHalves(
