@@ -20,6 +20,23 @@ func byteText(_ byteCount: Int) -> String {
   return "\(byteCount) bytes"
 }
 
+extension [Double] {
+  /// The middle value, or the mean of the two in the middle. There must be one.
+  var median: Double {
+    let sorted = sorted()
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2
+  }
+}
+
+/// A line of cells, padded to the widths of their columns: on the right for those in `leftAligned`, else on the left.
+func rowText(_ cells: [String], widths: [Int], leftAligned: Set<Int> = [], separator: String = " ") -> String {
+  let padded = zip(cells, widths).enumerated().map { index, cell in
+    let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
+    return leftAligned.contains(index) ? cell.0 + padding : padding + cell.0
+  }
+  return padded.joined(separator: separator) + "\n"
+}
+
 /// Lines of names and values, the values below each other.
 func tableText(_ rows: [(name: String, value: String)]) -> String {
   let width = (rows.map(\.name.count).max() ?? 0) + 2

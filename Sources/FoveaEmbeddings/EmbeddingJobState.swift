@@ -25,19 +25,7 @@ public struct EmbeddingJobState: Sendable, Equatable {
   /// Writes the state to `path`, replacing what is there at once: whoever reads it finds the old state or the new one.
   public func write(to path: String) throws(EmbeddingError) {
     do throws(SafetensorsError) {
-      var file = try ReplacementFile(path, overwriting: true)
-      do throws(SafetensorsError) {
-        // The bytes are used during the call only.
-        let bytes = Array(text.utf8)
-        let result = bytes.withUnsafeBytes { buffer in
-          Result { () throws(SafetensorsError) in try file.write(buffer) }
-        }
-        try result.get()
-        try file.finish()
-      } catch {
-        file.discard()
-        throw error
-      }
+      try ReplacementFile.write(text, to: path)
     } catch {
       throw EmbeddingError(.unwritableFile, file: path, error.message)
     }

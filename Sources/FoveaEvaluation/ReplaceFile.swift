@@ -5,19 +5,7 @@ internal import FoveaSafetensors
 /// - Throws: ``EvaluationError`` if the system refuses to write.
 func replaceFile(_ path: String, with text: String) throws(EvaluationError) {
   do throws(SafetensorsError) {
-    var file = try ReplacementFile(path, overwriting: true)
-    do throws(SafetensorsError) {
-      var failure: SafetensorsError?
-      var text = text
-      text.withUTF8 { buffer in
-        do throws(SafetensorsError) { try file.write(UnsafeRawBufferPointer(buffer)) } catch { failure = error }
-      }
-      if let failure { throw failure }
-      try file.finish()
-    } catch {
-      file.discard()
-      throw error
-    }
+    try ReplacementFile.write(text, to: path)
   } catch {
     throw EvaluationError(.unwritableFile, file: path, error.message)
   }

@@ -51,7 +51,7 @@ extension ComputeStream {
   ) {
     let kernels = kernelTable
     let inputs = prepare(activations, for: [up])
-    let grain = gatedGrain(rowCount: activations.count, columnCount: up.outputSize)
+    let grain = columnGrain(rowCount: activations.count, columnCounts: [up.outputSize])
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
     let rowBlock = max(1, min(128, activations.count))
     let product = PreparedProduct(up, inputs, kernels: kernels)
@@ -84,7 +84,7 @@ extension ComputeStream {
     var firstRows = [0]
     for group in groups.dropLast() { firstRows.append(firstRows[firstRows.count - 1] + group.activations.count) }
     func pieces(_ columnCounts: [Int]) -> (GroupPieces, grain: Int) {
-      let grain = min(64, columnGrain(rowCount: mostRows, columnCounts: columnCounts))
+      let grain = columnGrain(rowCount: mostRows, columnCounts: columnCounts)
       return (GroupPieces(columnCounts: columnCounts, grain: grain), grain)
     }
 

@@ -75,13 +75,6 @@ extension ComputeStream {
     return best.grain
   }
 
-  /// Columns of one piece of a gated or activated block, of which a piece computes both halves.
-  func gatedGrain(rowCount: Int, columnCount: Int) -> Int {
-    let grain = columnGrain(rowCount: rowCount, columnCounts: [columnCount])
-    // Many rows of both halves have to stay in the second-level cache.
-    return rowCount < 16 ? grain : min(64, grain)
-  }
-
   /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
     // A token has hundreds of these phases, and what one thread does alone here the others wait for: few allocations.
@@ -112,7 +105,7 @@ extension ComputeStream {
       PreparedProduct(gate, inputs, kernels: kernels), PreparedProduct(up, inputs, kernels: kernels)
     )
     let columnCount = gate.outputSize
-    let grain = gatedGrain(rowCount: activations.count, columnCount: columnCount)
+    let grain = columnGrain(rowCount: activations.count, columnCounts: [columnCount])
     // Both halves of a block of rows stay in the second-level cache until they meet.
     let rowBlock = max(1, min(128, activations.count))
     let halves = PieceHalves(

@@ -42,6 +42,23 @@ package struct ReplacementFile: ~Copyable {
     self.descriptor = descriptor
   }
 
+  /// Writes `text` to `path`, replacing what is there at once: whoever reads it finds the old text or the new one.
+  package static func write(_ text: String, to path: String) throws(SafetensorsError) {
+    var file = try ReplacementFile(path, overwriting: true)
+    do throws(SafetensorsError) {
+      let bytes = Array(text.utf8)
+      // The bytes are used during the call only.
+      let result = bytes.withUnsafeBytes { buffer in
+        Result { () throws(SafetensorsError) in try file.write(buffer) }
+      }
+      try result.get()
+      try file.finish()
+    } catch {
+      file.discard()
+      throw error
+    }
+  }
+
   /// Appends `bytes`.
   package mutating func write(_ bytes: UnsafeRawBufferPointer) throws(SafetensorsError) {
     var rest = bytes[...]

@@ -59,7 +59,7 @@ struct AttentionBenchReport: Encodable {
 extension AttentionBenchReport.Result {
   init(_ attentionCase: AttentionCase, times: [Double], scratchByteCount: Int, peaks: MachinePeaks) {
     let sorted = times.sorted()
-    let middle = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    let middle = times.median
     // float16 is widened to float32, and so is bfloat16 where the dot instruction is missing.
     let float32Peak = peaks.float32OperationsPerSecond
     let peak = attentionCase.elementType == .bfloat16 ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
@@ -100,10 +100,6 @@ extension AttentionBenchReport {
   /// Names to the left and numbers to the right of columns that hold what usually occurs.
   fileprivate static func row(_ cells: [String]) -> String {
     let widths = [25, 9, 9, 7, 10, 19, 9, 6, 7, 7, 9]
-    let padded = zip(cells, widths).enumerated().map { index, cell in
-      let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
-      return index < 3 ? cell.0 + padding : padding + cell.0
-    }
-    return padded.joined(separator: " ") + "\n"
+    return rowText(cells, widths: widths, leftAligned: [0, 1, 2])
   }
 }

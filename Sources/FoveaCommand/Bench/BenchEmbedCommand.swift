@@ -94,7 +94,7 @@ struct BenchEmbedCommand: AsyncParsableCommand {
         embeddings = try embedder.embedNow(items, range, prompt: .modelDefault, options: options, progress: nil)
         times.append((clock.now - start).seconds)
       }
-      return times.isEmpty ? nil : times.sorted()[times.count / 2]
+      return times.isEmpty ? nil : times.median
     }
     // Once for the caches and the buffers.
     _ = try seconds(1, 0..<min(64, items.count))

@@ -53,11 +53,10 @@ struct BenchThreadsCommand: AsyncParsableCommand {
     text += "threads  barrier µs  fastest µs  idle CPU  asleep\n"
     for result in report.results {
       let cells = [
-        (String(result.threads), 7), (fixed(result.barrierMedian, 2), 10), (fixed(result.barrierMinimum, 2), 10),
-        (fixed(result.idleShare * 100, 2) + " %", 8), (String(result.sleepingThreads), 6),
+        String(result.threads), fixed(result.barrierMedian, 2), fixed(result.barrierMinimum, 2),
+        fixed(result.idleShare * 100, 2) + " %", String(result.sleepingThreads),
       ]
-      let padded = cells.map { String(repeating: " ", count: max(0, $0.1 - $0.0.count)) + $0.0 }
-      text += padded.joined(separator: "  ") + "\n"
+      text += rowText(cells, widths: [7, 10, 10, 8, 6], separator: "  ")
     }
     try StandardStream.output.write(text)
   }

@@ -53,7 +53,7 @@ struct BenchTokenizerCommand: ParsableCommand {
         value = try body()
         times.append((clock.now - start).seconds)
       } while times.count < repetitions
-      return (value, times.sorted()[times.count / 2])
+      return (value, times.median)
     }
     let (tokenizer, loadSeconds) = try median { try loadTokenizer(folder: folder) }
     func encode(_ bytes: [UInt8]) throws -> [Int] {

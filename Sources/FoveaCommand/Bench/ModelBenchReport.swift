@@ -42,7 +42,7 @@ extension ModelBenchReport.Result {
   init(_ test: ModelTest, _ benchmark: ModelBenchmark, times: [Double], peaks: MachinePeaks) {
     let model = benchmark.model
     let sorted = times.sorted()
-    let middle = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    let middle = times.median
     let count = Double(test.count)
     let float32Peak = peaks.float32OperationsPerSecond
     let operationPeak =
@@ -85,10 +85,6 @@ extension ModelBenchReport {
   /// Names to the left and numbers to the right of columns that hold what usually occurs.
   fileprivate static func row(_ cells: [String]) -> String {
     let widths = [24, 9, 9, 10, 7, 14, 9, 17, 6, 8, 10]
-    let padded = zip(cells, widths).enumerated().map { index, cell in
-      let padding = String(repeating: " ", count: max(0, cell.1 - cell.0.count))
-      return [0, 1, 2, 5].contains(index) ? cell.0 + padding : padding + cell.0
-    }
-    return padded.joined(separator: " ") + "\n"
+    return rowText(cells, widths: widths, leftAligned: [0, 1, 2, 5])
   }
 }

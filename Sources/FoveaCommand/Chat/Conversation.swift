@@ -38,13 +38,6 @@ enum Conversation {
   static func write(_ messages: [ChatMessage], to path: String) throws {
     let rows = messages.map { "  {\"role\": \(jsonQuoted($0.role)), \"content\": \(jsonQuoted($0.content))}" }
     let text = "[\n" + rows.joined(separator: ",\n") + "\n]\n"
-    var file = try ReplacementFile(path, overwriting: true)
-    do {
-      try Array(text.utf8).withUnsafeBytes { try file.write($0) }
-      try file.finish()
-    } catch {
-      file.discard()
-      throw error
-    }
+    try ReplacementFile.write(text, to: path)
   }
 }
