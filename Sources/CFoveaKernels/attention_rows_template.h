@@ -6,7 +6,7 @@
 
 // Keys whose values are added up before the next column tile: so many that sums are seldom reloaded, so few that the
 // rows stay in the first-level cache while the column tiles go by.
-#define VALUE_RUN 64
+#define VALUE_RUN (32 * PER_LANE)
 // What is asked for ahead of the row being read: the hardware's prefetchers do not follow a walk over many rows at once,
 // nor the change from keys to values. So many bytes for each byte of an element, but no more rows than MOST_ROWS_AHEAD:
 // less waits for memory, more leaves the first-level cache again.
@@ -123,7 +123,11 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
   for (int i = 0; i < rows * vectors; i++)
     totals[i] = v_load(sums + (size_t)(i / vectors) * sum_stride + column + (size_t)(i % vectors) * LANES);
   const char *row = values->base + (ptrdiff_t)key * values->stride + column * element_bytes;
-  const char *ahead = NAME(row_ahead)(values, key) + column * element_bytes;
+  // Rows without gaps are asked for in the order in which they lie, a part of the run with each column tile: memory is
+  // read fastest that way.
+  const size_t tile_bytes = (size_t)vectors * LANES * element_bytes;
+  const char *ahead = NAME(row_ahead)(values, key) + column * element_bytes * (values->is_contiguous ? end - key : 1);
+  const ptrdiff_t ahead_step = values->is_contiguous ? (ptrdiff_t)tile_bytes : values->stride;
   for (; key < end; key += PER_LANE) {
     V loaded[PANEL_VECTORS];
 #if PER_LANE == 1
@@ -140,7 +144,7 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
       const uint16_t *even = (const uint16_t *)row + v * LANES;
       const uint16_t *odd = (const uint16_t *)(row + values->stride) + v * LANES;
       __builtin_prefetch(ahead + v * LANES * 2);
-      __builtin_prefetch(ahead + values->stride + v * LANES * 2);
+      __builtin_prefetch(ahead + ahead_step + v * LANES * 2);
       if (v + 1 == vectors) loaded[v] = v_interleave(even, is_pair ? odd : NULL, LANES);
       else if (__builtin_expect(is_pair, 1)) v_unpack(even, odd, &loaded[v]);
       else v_unpack_single(even, &loaded[v]);
@@ -154,7 +158,7 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
         totals[r * vectors + v] = MULTIPLY_ADD(totals[r * vectors + v], weight, loaded[v]);
     }
     row += PER_LANE * values->stride;
-    ahead += PER_LANE * values->stride;
+    ahead += PER_LANE * ahead_step;
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * vectors; i++)
@@ -237,7 +241,8 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
                                  work->key_stride == (ptrdiff_t)block->dimension,
                                  NAME(rows_ahead)(block->dimension)};
   const NAME(row_source) values = {value_rows, value_stride, block->key_count,
-                                   key_rows + FOVEA_KEY_BLOCK * key_stride, key_stride, true,
+                                   key_rows + FOVEA_KEY_BLOCK * key_stride, key_stride,
+                                   keys.is_contiguous && work->value_stride == (ptrdiff_t)value_dimension,
                                    NAME(rows_ahead)(value_dimension)};
   float *scores = block->scratch;
   float *weights = PER_LANE == 1 ? scores : scores + FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;

@@ -1,6 +1,5 @@
 package import CFoveaKernels
 package import FoveaCore
-internal import Synchronization
 
 /// The distances between neighbours of a `[batch, head, position, element]` array, in elements; elements are adjacent.
 package struct AttentionStrides: Sendable {
@@ -111,7 +110,7 @@ package struct AttentionEngine {
     // The workers share one copy: counting references to it from several threads would cost more than a block.
     withUnsafePointer(to: self) { engine in
       if tiling.splitsKeys(threadCount: stream.threadCount) {
-        runSplit(engine, on: stream, tiling: tiling, layout: layout)
+        SplitAttention(engine: engine, stream: stream, tiling: tiling, layout: layout).run()
         return
       }
       stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount, order: .apart) { piece, scratch in
@@ -122,55 +121,6 @@ package struct AttentionEngine {
     }
   }
 
-  /// The most memory for states of blocks that wait to be joined, unless a single block of every tile needs more.
-  private static let pendingByteCount = 1 << 20
-
-  /// Computes the blocks of every tile apart and joins them in order, as many at a time as their states have room.
-  private func runSplit(
-    _ engine: UnsafePointer<AttentionEngine>, on stream: ComputeStream, tiling: Tiling, layout: TileLayout
-  ) {
-    let stateLength = layout.stateByteCount / MemoryLayout<Float>.stride
-    let mostBlocks = max(1, Self.pendingByteCount / (tiling.tileCount * layout.stateByteCount))
-    let roundCount = (tiling.blockCount + mostBlocks - 1) / mostBlocks
-    let blocksPerRound = (tiling.blockCount + roundCount - 1) / roundCount
-    // For each tile its state, then those of the blocks of a round; how many of its runs are done comes last.
-    let statesPerTile = 1 + blocksPerRound
-    let stateByteCount = tiling.tileCount * statesPerTile * layout.stateByteCount
-    let shared = stream.sharedScratch(
-      byteCount: stateByteCount + tiling.tileCount * MemoryLayout<Atomic<Int>>.stride)
-    let states = shared.assumingMemoryBound(to: Float.self)
-    // Trivial to destroy: they are left to the next user of the memory.
-    let finishedRuns = (shared + stateByteCount).bindMemory(to: Atomic<Int>.self, capacity: tiling.tileCount)
-    func worker(tile: Int, state: Int, scratch: UnsafeMutableRawPointer) -> TileWorker {
-      var pointers = layout.pointers(in: scratch)
-      pointers.state = states + (tile * statesPerTile + state) * stateLength
-      return TileWorker(engine: engine, kernels: stream.kernelTable, tile: tiling.tile(tile), scratch: pointers)
-    }
-    for firstBlock in stride(from: 0, to: tiling.blockCount, by: blocksPerRound) {
-      let blocks = firstBlock..<min(tiling.blockCount, firstBlock + blocksPerRound)
-      let blocksPerRun = tiling.blocksPerRun(inRoundOf: blocks.count, threadCount: stream.threadCount)
-      let runsPerTile = (blocks.count + blocksPerRun - 1) / blocksPerRun
-      for tile in 0..<tiling.tileCount { (finishedRuns + tile).initialize(to: Atomic(0)) }
-      stream.forEachPiece(tiling.tileCount * runsPerTile, scratchByteCount: layout.byteCount) { piece, scratch in
-        let tile = piece / runsPerTile
-        let first = piece % runsPerTile * blocksPerRun
-        for index in first..<min(blocks.count, first + blocksPerRun) {
-          let worker = worker(tile: tile, state: 1 + index, scratch: scratch)
-          let block = blocks.lowerBound + index
-          if index == first || worker.needsOtherQueries(before: block) { worker.packQueries(forBlock: block) }
-          worker.clearState()
-          worker.attend(toBlock: block)
-        }
-        // Whoever ends a tile's last run joins its blocks: a second round of the threads would take a decode longer.
-        let isLast = finishedRuns[tile].add(1, ordering: .acquiringAndReleasing).newValue == runsPerTile
-        guard isLast else { return }
-        let worker = worker(tile: tile, state: 0, scratch: scratch)
-        if blocks.lowerBound == 0 { worker.clearState() }
-        worker.merge(worker.scratch.state + stateLength, count: blocks.count, stride: stateLength)
-        if blocks.upperBound == tiling.blockCount { worker.finish() }
-      }
-    }
-  }
 }
 
 /// How a problem is cut into tiles and blocks.
@@ -193,7 +143,7 @@ struct Tiling {
   }
 
   /// Pieces a thread that let the threads end together. A decode needs many: it lasts as long as its slowest thread.
-  private var piecesPerThread: Int { rowCount <= Int(FOVEA_DIRECT_ROWS) ? 8 : 2 }
+  private var piecesPerThread: Int { rowCount <= Int(FOVEA_DIRECT_ROWS) ? 16 : 2 }
 
   /// Whether there are too few tiles to keep the threads busy, so that their keys are split too.
   func splitsKeys(threadCount: Int) -> Bool {

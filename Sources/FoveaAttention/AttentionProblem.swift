@@ -26,9 +26,11 @@ extension AttentionProblem {
           message: "\(message); got queries \(queries.shape), keys \(keys.shape), values \(values.shape)")
       }
     }
-    for tensor in [queries, keys, values] {
-      try check(tensor.shape.count == 4, .rank, "queries, keys and values must have 4 dimensions")
-    }
+    // Taken once: each reading of a tensor's shape counts a reference, which a decode of a few microseconds feels.
+    let (query, key, value) = (queries.shape, keys.shape, values.shape)
+    try check(
+      query.count == 4 && key.count == 4 && value.count == 4, .rank,
+      "queries, keys and values must have 4 dimensions")
     guard let keyedType = queries.elementType.promoted(with: keys.elementType),
       let resultType = keyedType.promoted(with: values.elementType)
     else {
@@ -38,19 +40,16 @@ extension AttentionProblem {
           + "\(keys.elementType), \(values.elementType)")
     }
     try check(
-      queries.shape[0] == keys.shape[0] && keys.shape[0] == values.shape[0], .batch,
-      "queries, keys and values must have the same batch size")
+      query[0] == key[0] && key[0] == value[0], .batch, "queries, keys and values must have the same batch size")
+    try check(query[3] == key[3], .headDimension, "queries and keys must have the same head dimension")
+    try check(key[1] == value[1], .headCount, "keys and values must have the same number of heads")
+    try check(key[2] == value[2], .keyLength, "keys and values must have the same length")
     try check(
-      queries.shape[3] == keys.shape[3], .headDimension, "queries and keys must have the same head dimension")
-    try check(keys.shape[1] == values.shape[1], .headCount, "keys and values must have the same number of heads")
-    try check(keys.shape[2] == values.shape[2], .keyLength, "keys and values must have the same length")
-    try check(
-      keys.shape[1] > 0 && queries.shape[1] % keys.shape[1] == 0, .headCount,
+      key[1] > 0 && query[1] % key[1] == 0, .headCount,
       "the number of query heads must be a multiple of the number of key/value heads, which must not be 0")
     self.init(
-      batchCount: queries.shape[0], headCount: queries.shape[1], keyValueHeadCount: keys.shape[1],
-      queryLength: queries.shape[2], keyLength: keys.shape[2], headDimension: queries.shape[3],
-      valueDimension: values.shape[3], resultType: resultType)
+      batchCount: query[0], headCount: query[1], keyValueHeadCount: key[1], queryLength: query[2], keyLength: key[2],
+      headDimension: query[3], valueDimension: value[3], resultType: resultType)
   }
 
   /// Checks the mask's rank, type and shape; gives it broadcast to `[batch, headCount, queryLength, keyLength]`.

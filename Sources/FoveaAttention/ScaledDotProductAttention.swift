@@ -31,9 +31,12 @@ public func scaledDotProductAttention(
   queries: Tensor, keys: Tensor, values: Tensor, scale: Float, mask: AttentionMask = .none, sinks: Tensor? = nil,
   options: AttentionOptions = AttentionOptions(), on stream: ComputeStream? = nil
 ) throws -> Tensor {
-  try scaledDotProductAttentionWithLogSumExp(
-    queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options, on: stream
-  ).outputs
+  let problem = try AttentionProblem(queries: queries, keys: keys, values: values)
+  let outputs = Tensor(uninitialized: problem.resultShape, elementType: problem.resultType)
+  try attend(
+    problem, queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options,
+    into: outputs, logSumExp: nil, on: stream)
+  return outputs
 }
 
 /// ``scaledDotProductAttention(queries:keys:values:scale:mask:sinks:options:on:)`` with each row's log-sum-exp.
@@ -44,8 +47,8 @@ public func scaledDotProductAttentionWithLogSumExp(
   let problem = try AttentionProblem(queries: queries, keys: keys, values: values)
   let outputs = Tensor(uninitialized: problem.resultShape, elementType: problem.resultType)
   let logSumExp = Tensor(uninitialized: Array(problem.resultShape.prefix(3)))
-  try scaledDotProductAttention(
-    queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options,
+  try attend(
+    problem, queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options,
     into: outputs, logSumExp: logSumExp, on: stream)
   return AttentionResult(outputs: outputs, logSumExp: logSumExp)
 }
@@ -62,8 +65,18 @@ package func scaledDotProductAttention(
   options: AttentionOptions, into outputs: Tensor, logSumExp: Tensor?, on stream: ComputeStream?
 ) throws {
   let problem = try AttentionProblem(queries: queries, keys: keys, values: values)
-  try problem.check(options)
   try problem.checkOutputs(outputs, logSumExp: logSumExp)
+  try attend(
+    problem, queries: queries, keys: keys, values: values, scale: scale, mask: mask, sinks: sinks, options: options,
+    into: outputs, logSumExp: logSumExp, on: stream)
+}
+
+/// The op on checked tensors into outputs of the problem's shape and type.
+private func attend(
+  _ problem: AttentionProblem, queries: Tensor, keys: Tensor, values: Tensor, scale: Float, mask: AttentionMask,
+  sinks: Tensor?, options: AttentionOptions, into outputs: Tensor, logSumExp: Tensor?, on stream: ComputeStream?
+) throws {
+  try problem.check(options)
   let sinkLogits = try sinks.map { try problem.checkedSinks($0) } ?? []
   var broadcastMask: Tensor?
   var isCausal = false
@@ -108,7 +121,7 @@ package func scaledDotProductAttention(
     softCap: options.softCap ?? 0, visibleKeys: visibleKeys, mask: broadcastMask.map(BroadcastMask.init),
     sinks: sinkLogits)
   // The pointers above are valid while the tensors live.
-  withExtendedLifetime((queries, keys, values, rowOutputs, flatLogSumExp)) {
+  withExtendedLifetime((queries.storage, keys.storage, values.storage, rowOutputs.storage, flatLogSumExp?.storage)) {
     computeStream.run { engine.run(on: computeStream) }
   }
   if !outputs.hasContiguousRows { outputs.copyElements(from: rowOutputs) }

@@ -164,9 +164,11 @@ private final class TeamState: @unchecked Sendable {
     var seen: UInt32 = 0
     while true {
       waitForJob(after: seen)
-      if counters.isShutDown.pointee.load(ordering: .acquiring) != 0 { return }
       let word = JobWord(counters.word.pointee.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue)
       seen = word.number
+      // Asked after the number is taken: a late worker may find the end's number where it was woken for the last job's,
+      // and nothing would wake it again.
+      if counters.isShutDown.pointee.load(ordering: .acquiring) != 0 { return }
       if word.isOpen, let job { takePieces(of: job, number: seen, thread: index) }
       counters.word.pointee.wrappingSubtract(1, ordering: .acquiringAndReleasing)
     }

@@ -39,6 +39,19 @@ import Testing
     #expect(faults.load(ordering: .relaxed) == 0)
   }
 
+  @Test("a stream that ends right after a job ends, wherever its workers are", .timeLimit(.minutes(2)))
+  func endsRightAfterAJob() throws {
+    // More threads than processors: some of them come to the last job late.
+    for round in 0..<4000 {
+      let stream = try ComputeStream(threadCount: 4)
+      let pieces = Atomic<Int>(0)
+      for _ in 0..<round % 3 {
+        stream.run { stream.forEachPiece(2) { _, _ in pieces.add(1, ordering: .relaxed) } }
+      }
+      #expect(pieces.load(ordering: .relaxed) == round % 3 * 2)
+    }
+  }
+
   @Test("operations of one stream exclude each other, also from many tasks, and may nest")
   func operationsExclude() async throws {
     let stream = try ComputeStream(threadCount: 2)
