@@ -46,6 +46,13 @@ public struct InstructionSet: Sendable, Equatable {
   }
 }
 
+extension InstructionSet {
+  /// log Σ exp(value), accurate to about 10⁻⁶: −∞ for no values, NaN where one of them is NaN.
+  package func logSumExp(_ values: UnsafeBufferPointer<Float>) -> Double {
+    kernels.pointee.log_sum_exp(values.baseAddress, values.count)
+  }
+}
+
 /// `FOVEA_ISA` or the caller named an instruction set that cannot run here.
 public struct InstructionSetError: FoveaError, Equatable {
   /// The name asked for.

@@ -1,7 +1,7 @@
 /// Sums of exponentials over a whole vocabulary, four lanes at a time.
 ///
-/// libm's `exp` takes about 60 µs for 8,192 logits; this takes about 6, which keeps log-probabilities below 1 % of the
-/// time of a token. The lanes and the order of the sums are fixed, so the result is the same on every CPU.
+/// libm's `exp` takes about 60 µs for 8,192 logits; this takes about 6. The lanes and the order of the sums are fixed, so
+/// that a seed draws the same tokens from the same logits on every CPU.
 enum LogSumExp {
   /// Σ exp((logits[i] − maximum) · scale), with weights of relative error below 2⁻²² and the sum in double.
   ///
