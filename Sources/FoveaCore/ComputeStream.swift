@@ -95,16 +95,17 @@ public final class ComputeStream: Sendable {
   ) {
     precondition(
       owner.load(ordering: .relaxed) == ThreadHandle.currentIdentity, "work is posted outside of ComputeStream.run")
-    scratch.reserve(scratchByteCount)
+    // Addresses, so that the threads count no references to the blocks.
+    let blocks = scratch.reserve(scratchByteCount)
     if let profile {
       team.forEachPiece(count, order: order) { piece, thread in
         let start = PhaseProfile.now()
-        body(piece, scratch[thread])
+        body(piece, blocks[thread])
         profile.addWork(PhaseProfile.now() - start, thread: thread)
       }
       return
     }
-    team.forEachPiece(count, order: order) { piece, thread in body(piece, scratch[thread]) }
+    team.forEachPiece(count, order: order) { piece, thread in body(piece, blocks[thread]) }
   }
 
   /// Whether somebody measures the phases of this operation.
@@ -151,25 +152,41 @@ public final class ComputeStream: Sendable {
   }
 }
 
-/// One block of memory for each thread and one for all of them, grown on demand. Written only by the thread inside an
-/// operation, while its workers are idle; a worker reads its own entry during a job: hence `@unchecked Sendable`.
+/// One block of memory for each thread and one for all of them, grown on demand. Used only by the thread inside an
+/// operation, while its workers are idle; a worker gets the address of its block with the job: hence `@unchecked Sendable`.
 private final class ScratchMemory: @unchecked Sendable {
   private var blocks: [TensorStorage]
   private var shared = TensorStorage(byteCount: 0)
+  /// Where each block begins.
+  private let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
+  private var blockByteCount = 0
 
   init(threadCount: Int) {
     blocks = (0..<threadCount).map { _ in TensorStorage(byteCount: 0) }
+    addresses = .allocate(capacity: threadCount)
+    for (index, block) in blocks.enumerated() { (addresses + index).initialize(to: block.baseAddress) }
   }
 
-  func reserve(_ byteCount: Int) {
-    guard blocks[0].byteCount < byteCount else { return }
-    for index in blocks.indices { blocks[index] = TensorStorage(uninitializedByteCount: byteCount) }
+  deinit { addresses.deallocate() }
+
+  /// Makes every block hold at least `byteCount` bytes; gives where they begin, until the next call.
+  func reserve(_ byteCount: Int) -> UnsafePointer<UnsafeMutableRawPointer> {
+    if blockByteCount < byteCount { resize(to: byteCount) }
+    return UnsafePointer(addresses)
+  }
+
+  private func resize(to byteCount: Int) {
+    for index in blocks.indices {
+      blocks[index] = TensorStorage(uninitializedByteCount: byteCount)
+      addresses[index] = blocks[index].baseAddress
+    }
+    blockByteCount = byteCount
   }
 
   var byteCount: Int { blocks.reduce(shared.byteCount) { $0 + $1.byteCount } }
 
   func release() {
-    for index in blocks.indices { blocks[index] = TensorStorage(byteCount: 0) }
+    resize(to: 0)
     shared = TensorStorage(byteCount: 0)
   }
 
@@ -177,6 +194,4 @@ private final class ScratchMemory: @unchecked Sendable {
     if shared.byteCount < byteCount { shared = TensorStorage(uninitializedByteCount: byteCount) }
     return shared.baseAddress
   }
-
-  subscript(thread: Int) -> UnsafeMutableRawPointer { blocks[thread].baseAddress }
 }

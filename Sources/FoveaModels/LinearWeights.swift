@@ -9,10 +9,13 @@ final class LinearWeights: Sendable {
   let matrix: WeightMatrix
   /// `[outputSize]` float32, or nil.
   let bias: Tensor?
+  /// Addresses in the tensors above, which never change.
+  nonisolated(unsafe) let kernelWeights: KernelWeights
 
   init(matrix: WeightMatrix, bias: Tensor? = nil) {
     self.matrix = matrix
     self.bias = bias
+    kernelWeights = KernelWeights(matrix, bias: bias)
   }
 
   /// Weights that are not quantised.
@@ -20,13 +23,36 @@ final class LinearWeights: Sendable {
     self.init(matrix: WeightMatrix(tensor: weight, codes: nil), bias: bias)
   }
 
-  var outputSize: Int { matrix.rowCount }
-  var inputSize: Int { matrix.columnCount }
+  var outputSize: Int { kernelWeights.outputSize }
+  var inputSize: Int { kernelWeights.inputSize }
+}
+
+/// What kernels read of a matrix, without the references of its tensors: those would be counted for every product of
+/// every token.
+struct KernelWeights {
+  let base: UnsafeMutableRawPointer
+  let element: fovea_element
+  let elementByteCount: Int
+  let bias: UnsafePointer<Float>?
+  let outputSize: Int
+  let inputSize: Int
+  /// Of quantised weights, with the form in which activations meet them.
+  let codes: (matrix: fovea_quantized_matrix, form: CodeForm)?
+
+  init(_ matrix: WeightMatrix, bias: Tensor?) {
+    base = matrix.tensor.baseAddress
+    element = matrix.elementType.kernelElement
+    elementByteCount = matrix.tensor.elementType.byteCount
+    self.bias = bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) }
+    outputSize = matrix.rowCount
+    inputSize = matrix.columnCount
+    codes = matrix.codes.map { (matrix.kernelMatrix($0, from: 0), CodeForm($0.scheme)) }
+  }
 
   /// The product kernel for activations of that type; nil if the tables have none for the pair.
-  func kernel(_ kernels: fovea_kernels, activationType: fovea_element) -> fovea_linear_kernel? {
-    let rows = activationType == FOVEA_BFLOAT16 ? kernels.linear.2 : kernels.linear.0
-    switch matrix.tensor.elementType.kernelElement {
+  func kernel(_ kernels: UnsafePointer<fovea_kernels>, activationType: fovea_element) -> fovea_linear_kernel? {
+    let rows = activationType == FOVEA_BFLOAT16 ? kernels.pointee.linear.2 : kernels.pointee.linear.0
+    switch element {
     case FOVEA_FLOAT16: return rows.1
     case FOVEA_BFLOAT16: return rows.2
     default: return rows.0
@@ -79,17 +105,22 @@ extension ComputeStream {
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
     // A token has hundreds of these phases, and what one thread does alone here the others wait for: few allocations.
     let inputs = prepare(activations, for: products.lazy.map(\.weights))
-    let prepared = products.map { PreparedProduct($0.weights, inputs, kernels: kernelTable) }
-    let targets = products.map { (outputs: $0.outputs, stride: $0.outputStride) }
-    let columnCounts = prepared.map(\.columnCount)
+    let placed = products.map { product in
+      (
+        product: PreparedProduct(product.weights, inputs, kernels: kernelTable), outputs: product.outputs,
+        stride: product.outputStride
+      )
+    }
+    let columnCounts = products.map(\.weights.outputSize)
     let grain = columnGrain(rowCount: activations.count, columnCounts: columnCounts)
     let pieces = GroupPieces(columnCounts: columnCounts, grain: grain)
-    let scratchByteCount = prepared.reduce(0) { max($0, $1.scratchByteCount) }
+    let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount) }
     forEachPiece(pieces.count, scratchByteCount: scratchByteCount) { piece, scratch in
       let (index, columns) = pieces.piece(piece)
-      prepared[index].multiply(
-        rows: 0..<activations.count, columns: columns, outputs: targets[index].outputs + columns.lowerBound,
-        outputStride: targets[index].stride, accumulates: accumulates, scratch: scratch)
+      let (product, outputs, stride) = placed[index]
+      product.multiply(
+        rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound, outputStride: stride,
+        accumulates: accumulates, scratch: scratch)
     }
     withExtendedLifetime(products) {}
   }

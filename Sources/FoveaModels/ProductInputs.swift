@@ -17,14 +17,12 @@ struct ProductInputs {
 
   fileprivate init(activations: ActivationRows) { self.activations = activations }
 
-  /// The rounded rows for weights of that scheme, if there are any.
-  fileprivate func rounded(for scheme: QuantizationScheme) -> RoundedRows? {
-    rounded.first { $0.form == CodeForm(scheme) }?.rows
-  }
+  /// The rounded rows of that form, if there are any.
+  fileprivate func rounded(_ form: CodeForm) -> RoundedRows? { rounded.first { $0.form == form }?.rows }
 }
 
 /// What rounded activations depend on in the weights that they meet.
-fileprivate struct CodeForm: Equatable {
+struct CodeForm: Equatable {
   /// 4, or 8 for all other widths.
   let bits: Int
   let groupSize: Int
@@ -34,10 +32,14 @@ fileprivate struct CodeForm: Equatable {
     groupSize = scheme.groupSize
   }
 
-  /// The bytes of each part of `rowCount` rows, whole cache lines.
-  func byteCounts(rowCount: Int, depth: Int) -> [Int] {
-    let (blocks, groups) = (depth / Int(FOVEA_CODE_BLOCK), depth / groupSize)
-    return [fovea_code_stride(depth), blocks * 4, groups * 4].map { ($0 * rowCount + 63) / 64 * 64 }
+  /// How `rowCount` rows of `depth` values lie in memory from byte `begin` on, each part in cache lines of its own.
+  fileprivate func layout(
+    rowCount: Int, depth: Int, from begin: Int
+  ) -> (scales: Int, sums: Int, end: Int) {
+    func lines(_ byteCount: Int) -> Int { (byteCount * rowCount + 63) / 64 * 64 }
+    let scales = begin + lines(fovea_code_stride(depth))
+    let sums = scales + lines(depth / Int(FOVEA_CODE_BLOCK) * MemoryLayout<Float>.stride)
+    return (scales, sums, sums + lines(depth / groupSize * MemoryLayout<Float>.stride))
   }
 }
 
@@ -47,28 +49,32 @@ extension ComputeStream {
   func prepare(_ activations: ActivationRows, for weights: some Sequence<LinearWeights>) -> ProductInputs {
     var inputs = ProductInputs(activations: activations)
     guard activations.roundsToCodes else { return inputs }
+    let rowCount = activations.count
     var depth = 0
     var forms: [CodeForm] = []
     for linear in weights {
+      guard let form = linear.kernelWeights.codes?.form, !forms.contains(form) else { continue }
       depth = linear.inputSize
-      guard let form = (linear.matrix.codes?.scheme).map(CodeForm.init), !forms.contains(form) else { continue }
       forms.append(form)
     }
     guard !forms.isEmpty else { return inputs }
-    let sizes = forms.map { $0.byteCounts(rowCount: activations.count, depth: depth) }
-    var memory = sharedScratch(byteCount: sizes.reduce(0) { $0 + $1.reduce(0, +) })
-    for (form, byteCounts) in zip(forms, sizes) {
+    var byteCount = 0
+    for form in forms { byteCount = form.layout(rowCount: rowCount, depth: depth, from: byteCount).end }
+    let memory = sharedScratch(byteCount: byteCount)
+    var begin = 0
+    for form in forms {
+      let layout = form.layout(rowCount: rowCount, depth: depth, from: begin)
       let rows = RoundedRows(
-        codes: memory.assumingMemoryBound(to: Int8.self),
-        scales: (memory + byteCounts[0]).assumingMemoryBound(to: Float.self),
-        sums: (memory + byteCounts[0] + byteCounts[1]).assumingMemoryBound(to: Float.self))
+        codes: (memory + begin).assumingMemoryBound(to: Int8.self),
+        scales: (memory + layout.scales).assumingMemoryBound(to: Float.self),
+        sums: (memory + layout.sums).assumingMemoryBound(to: Float.self))
       inputs.rounded.append((form, rows))
-      memory += byteCounts.reduce(0, +)
+      begin = layout.end
     }
     let kernels = kernelTable
-    let prepared = inputs.rounded
+    let rounded = inputs.rounded
     func round(_ rows: Range<Int>) {
-      for (form, target) in prepared {
+      for (form, target) in rounded {
         let first = rows.lowerBound
         var work = fovea_activation_codes(
           inputs: UnsafeRawPointer(activations.row(first)), input_stride: activations.stride,
@@ -81,7 +87,7 @@ extension ComputeStream {
       }
     }
     // A few rows take less time than a barrier.
-    if activations.count < 4 { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
+    if rowCount < 4 { round(0..<rowCount) } else { forEachRange(rowCount, grain: 8, round) }
     return inputs
   }
 }
@@ -108,24 +114,22 @@ struct PreparedProduct {
   let columnCount: Int
 
   init(_ linear: LinearWeights, _ inputs: ProductInputs, kernels: UnsafePointer<fovea_kernels>) {
+    let stored = linear.kernelWeights
     self.kernels = kernels
-    let matrix = linear.matrix
-    weights = matrix.tensor.baseAddress
-    bias = linear.bias.map { UnsafePointer($0.baseAddress.assumingMemoryBound(to: Float.self)) }
+    weights = stored.base
+    bias = stored.bias
     activations = inputs.activations
-    depth = linear.inputSize
-    columnCount = linear.outputSize
-    guard let codes = matrix.codes else {
+    depth = stored.inputSize
+    columnCount = stored.outputSize
+    guard let (matrix, codeForm) = stored.codes else {
       form = .elements(
-        linear.kernel(kernels.pointee, activationType: activations.type.kernelElement),
-        width: matrix.tensor.elementType.byteCount)
+        stored.kernel(kernels, activationType: activations.type.kernelElement), width: stored.elementByteCount)
       return
     }
-    let kernelMatrix = matrix.kernelMatrix(codes, from: 0)
-    if let rounded = inputs.rounded(for: codes.scheme) {
-      form = .codes(kernelMatrix, rounded: rounded, groupSize: codes.scheme.groupSize)
+    if let rounded = inputs.rounded(codeForm) {
+      form = .codes(matrix, rounded: rounded, groupSize: codeForm.groupSize)
     } else {
-      form = .widened(kernelMatrix)
+      form = .widened(matrix)
     }
   }
 

@@ -42,13 +42,13 @@ struct AttentionCase: CustomStringConvertible {
   /// at all may be as close as the tolerance asks. So a result is right, too, if it is what a sum within float32's
   /// tolerance rounds to.
   ///
-  /// In bfloat16 the softmax's weights are rounded too, each by at most 2^-9 of itself: where large values cancel that is
+  /// In bfloat16 the softmax's weights are rounded too, each by at most 2^-8 of itself: where large values cancel that is
   /// more than the tolerance, whatever the order of the sum. `magnitude` gives the sum of |weight · value|.
   private func isClose(_ got: Double, _ expected: Double, magnitude: () -> Double) -> Bool {
     if got.isNaN || expected.isNaN { return got.isNaN && expected.isNaN }
     if got == expected || abs(got - expected) <= tolerance * (1 + abs(expected)) { return true }
     let slack = 1e-5 * (1 + abs(expected))
-    if elementType == .bfloat16 { return abs(got - expected) <= (magnitude() + abs(expected)) / 512 + slack }
+    if elementType == .bfloat16 { return abs(got - expected) <= (magnitude() + abs(expected)) / 256 + slack }
     guard elementType == .float16 else { return false }
     let bounds = Tensor([expected - slack, expected + slack], shape: [2], elementType: .float16).doubles()
     return bounds[0] <= got && got <= bounds[1]
