@@ -39,7 +39,8 @@ struct LoadSettings {
     switch Int(given.precision) {
     case Int(FOVEA_PRECISION_NATIVE): precision = .native
     case Int(FOVEA_PRECISION_FLOAT32): precision = .float32
-    default: throw .invalid("precision is \(given.precision), expected 0 (native) or 1 (float32)")
+    case Int(FOVEA_PRECISION_BFLOAT16): precision = .bfloat16
+    default: throw .invalid("precision is \(given.precision), expected 0 (native), 1 (float32) or 2 (bfloat16)")
     }
     guard (0...1024).contains(given.thread_count) else {
       throw .invalid("thread_count is \(given.thread_count), expected 0 to 1024")

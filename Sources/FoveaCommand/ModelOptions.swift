@@ -39,7 +39,7 @@ struct ComputeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How many threads compute (default: what the process may use).", valueName: "n"))
   var threads: Int?
 
-  @Option(help: "The arithmetic: as the checkpoint is stored, or float32 throughout.")
+  @Option(help: "The arithmetic: as the checkpoint is stored, float32 throughout, or with weights rounded to bfloat16.")
   var precision: Precision = .native
 
   func validate() throws {

@@ -36,7 +36,7 @@ extension DecoderModel: TokenEncoder {
     let attended = rows(.attended)
     let queries = rows(.queries)
     let angles = rows(.angles)
-    let keyValueType = precision == .native ? weights.storedType : .float32
+    let keyValueType = precision == .float32 ? .float32 : weights.storedType
     let keyValues = PackedKeyValues(
       rowCount: tokens.count, width: configuration.keyValueHeadCount * configuration.headDimension, type: keyValueType)
 

@@ -33,9 +33,11 @@ extension DecoderModel {
   ) throws -> DecoderModel {
     let configuration = try ModelConfiguration.load(folder: folder)
     let checkpoint = try Checkpoint.open(folder: folder)
-    let weights = try DecoderWeights(configuration: configuration, checkpoint: checkpoint, needsHead: needsHead)
     let computeStream: ComputeStream
     if let stream { computeStream = stream } else { computeStream = try .shared }
+    let weights = try DecoderWeights(
+      configuration: configuration, checkpoint: checkpoint, needsHead: needsHead,
+      roundingStream: precision == .bfloat16 ? computeStream : nil)
     return DecoderModel(
       folder: folder, configuration: configuration, weights: weights, precision: precision, stream: computeStream,
       cacheFormat: cacheFormat)
@@ -92,7 +94,7 @@ extension DecoderModel {
   }
 
   /// Whether weights are quantised and activations meet them rounded to bytes.
-  public var usesByteProducts: Bool { weights.isQuantized && precision == .native }
+  public var usesByteProducts: Bool { weights.isQuantized && precision != .float32 }
 
   /// Whether activations enter products as bfloat16.
   public var usesBFloat16Products: Bool { activationType == .bfloat16 }

@@ -52,12 +52,12 @@ public final class DecoderModel: Sendable {
       RotaryEmbedding($0, headDimension: configuration.headDimension, contextLength: configuration.contextLength)
     }
     // Activations are bfloat16 only if they meet nothing but bfloat16 weights: other weights take float32.
-    let activationType: ElementType = precision == .native && weights.storedType == .bfloat16 ? .bfloat16 : .float32
+    let activationType: ElementType = precision != .float32 && weights.storedType == .bfloat16 ? .bfloat16 : .float32
     self.activationType = activationType
     let angleCount = rotaries.reduce(0) { $0 + 2 * $1.pairCount }
     // Rounding to bytes starts from float32.
     let productType = weights.isQuantized ? .float32 : activationType
-    workspace = Workspace(roundsToCodes: precision == .native) { buffer in
+    workspace = Workspace(roundsToCodes: precision != .float32) { buffer in
       configuration.size(
         of: buffer, activationType: activationType, productType: productType, angleCount: angleCount)
     }
@@ -94,7 +94,7 @@ public final class DecoderModel: Sendable {
     checked policy: CachePolicy = .contiguous, format: CacheFormat? = nil, keepsEverything: Bool = false
   ) -> KeyValueCache {
     let format = format ?? cacheFormat
-    let elementType = format.elementType ?? (precision == .native ? weights.storedType : .float32)
+    let elementType = format.elementType ?? (precision == .float32 ? .float32 : weights.storedType)
     let lengthLimit = policy.bound == nil ? configuration.contextLength : nil
     let stores = configuration.layers.map { layer in
       let limits = policy.limits(ofWindow: layer.window)

@@ -27,12 +27,18 @@ struct DecoderWeights: Sendable {
 
   /// Takes the weights that `configuration` asks for from `checkpoint`, whose other tensors are ignored.
   ///
-  /// - Parameter needsHead: whether an output matrix must be there; without one the embedding takes its place.
+  /// - Parameters:
+  ///   - needsHead: whether an output matrix must be there; without one the embedding takes its place.
+  ///   - roundingStream: where matrices are rounded to bfloat16; nil leaves them as stored.
   /// - Throws: ``SafetensorsError`` naming a tensor that is missing or has another shape or type.
-  init(configuration: ModelConfiguration, checkpoint: Checkpoint, needsHead: Bool = true) throws {
+  init(
+    configuration: ModelConfiguration, checkpoint: Checkpoint, needsHead: Bool = true,
+    roundingStream: ComputeStream? = nil
+  ) throws {
     checkpointByteCounts = checkpoint.byteCounts
     let names = WeightNames(configuration.family.traits.names, contains: checkpoint.contains)
-    let source = WeightSource(checkpoint: checkpoint, quantization: configuration.quantization)
+    let source = WeightSource(
+      checkpoint: checkpoint, quantization: configuration.quantization, roundingStream: roundingStream)
     let hiddenSize = configuration.hiddenSize
     embedding = try source.matrix(names.embedding, [configuration.vocabularySize, hiddenSize])
     layers = try (0..<configuration.layerCount).map { index in

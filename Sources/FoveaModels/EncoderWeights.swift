@@ -61,7 +61,7 @@ struct EncoderWeights: Sendable {
     let traits = configuration.family.traits
     let names = traits.names
     let hiddenSize = configuration.hiddenSize
-    let source = WeightSource(checkpoint: checkpoint)
+    let source = WeightSource(checkpoint: checkpoint, roundingStream: precision == .bfloat16 ? stream : nil)
     let word = "embeddings.word_embeddings.weight"
     let prefix = traits.prefixes.first { checkpoint.contains($0 + word) } ?? traits.prefixes[0]
     func norm(_ name: String) throws -> Norm {
@@ -120,6 +120,6 @@ struct EncoderWeights: Sendable {
 
   /// Activations are bfloat16 only if they meet nothing but bfloat16 weights.
   static func activationType(_ storedType: ElementType, _ precision: Precision) -> ElementType {
-    precision == .native && storedType == .bfloat16 ? .bfloat16 : .float32
+    precision != .float32 && storedType == .bfloat16 ? .bfloat16 : .float32
   }
 }

@@ -4,6 +4,10 @@ public enum Precision: String, Sendable, CaseIterable {
   /// CPU has it) and a bfloat16 cache; float16 weights meet float32 activations and a float16 cache. Sums, norms,
   /// softmax and the residual stream stay in float32.
   case native
-  /// Activations and cache in float32, for evaluation against references. Weights are read as stored either way.
+  /// Activations and cache in float32, for evaluation against references. Weights are read as stored.
   case float32
+  /// As ``native`` with bfloat16 weights: matrices of another floating-point type are rounded to bfloat16 while the
+  /// model is loaded, into memory of their own. Half the memory traffic of a float32 checkpoint, at a cosine of about
+  /// 0.9999 to what it gives. Codes of quantised weights stay as they are.
+  case bfloat16
 }

@@ -20,8 +20,8 @@ extension WeightSource {
           down: try linear(folder + names.downProjection, hiddenSize, size, hasBias: hasBias))
       }
     }
-    let gateUp = try tensor(fused, [settings.expertCount, 2 * size, hiddenSize])
-    let down = try tensor(name(names.folder) + ".down_proj", [settings.expertCount, hiddenSize, size])
+    let gateUp = try matrixTensor(fused, [settings.expertCount, 2 * size, hiddenSize])
+    let down = try matrixTensor(name(names.folder) + ".down_proj", [settings.expertCount, hiddenSize, size])
     return (0..<settings.expertCount).map { expert in
       let rows = gateUp.sliced(axis: 0, expert..<expert + 1).reshaped([2 * size, hiddenSize])
       return GatedBlock(
@@ -39,9 +39,9 @@ extension WeightSource {
   ) throws -> [GatedBlock] {
     let count = settings.expertCount
     let size = settings.intermediateSize
-    let gateUp = try tensor(folder + ".gate_up_proj", [count, hiddenSize, 2 * size])
+    let gateUp = try matrixTensor(folder + ".gate_up_proj", [count, hiddenSize, 2 * size])
     let gateUpBias = try tensor(folder + ".gate_up_proj_bias", [count, 2 * size])
-    let down = try tensor(folder + ".down_proj", [count, size, hiddenSize])
+    let down = try matrixTensor(folder + ".down_proj", [count, size, hiddenSize])
     let downBias = try tensor(folder + ".down_proj_bias", [count, hiddenSize])
 
     /// The columns of one expert's matrix from `first` on in steps of `step`, as rows.

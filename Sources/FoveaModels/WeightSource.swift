@@ -1,3 +1,4 @@
+internal import CFoveaKernels
 internal import FoveaCore
 internal import FoveaSafetensors
 
@@ -6,6 +7,8 @@ struct WeightSource {
   let checkpoint: Checkpoint
   /// What config.json says of quantised weights, if anything.
   var quantization: QuantizationConfiguration? = nil
+  /// Rounds matrices to bfloat16 where they are not; nil leaves them as stored.
+  var roundingStream: ComputeStream? = nil
   static let readableTypes: [ElementType] = [.float32, .float16, .bfloat16]
 
   /// The matrix `NAME.weight` as stored: with scales beside it, quantised.
@@ -13,7 +16,25 @@ struct WeightSource {
     if let quantization, checkpoint.contains(name + ".scales") {
       return try quantizedMatrices(name, count: nil, shape, scheme: quantization.scheme(of: name))[0]
     }
-    return WeightMatrix(tensor: try tensor(name + ".weight", shape), codes: nil)
+    return WeightMatrix(tensor: try matrixTensor(name + ".weight", shape), codes: nil)
+  }
+
+  /// The elements of one or several matrices as products read them.
+  func matrixTensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+    let stored = try tensor(name, shape)
+    guard let roundingStream, stored.elementType != .bfloat16 else { return stored }
+    let rounded = Tensor(uninitialized: shape, elementType: .bfloat16)
+    let kernels = roundingStream.kernelTable
+    let (source, target) = (stored.baseAddress, rounded.baseAddress)
+    let width = stored.elementType.byteCount
+    roundingStream.run {
+      roundingStream.forEachRange(stored.elementCount, grain: 1 << 16) { range in
+        kernels.pointee.convert(
+          source + range.lowerBound * width, stored.elementType.kernelElement,
+          target + range.lowerBound * ElementType.bfloat16.byteCount, FOVEA_BFLOAT16, range.count)
+      }
+    }
+    return rounded
   }
 
   func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {

@@ -70,6 +70,16 @@ import Testing
     #expect(alone == [embeddings[6]])
   }
 
+  @Test("bfloat16 precision of float32 weights stays near float32", arguments: ["bert_mean", "xlm_roberta", "qwen3"])
+  func roundedWeights(name: String) async throws {
+    let fixture = EmbeddingFixture(name: name)
+    let expected = try fixture.expected()
+    let embedder = try await TextEmbedder.load(fixture.folder, precision: .bfloat16, threadCount: 2)
+    for (embedding, vector) in zip(try await embedder.embed(tokens: expected.tokens), expected.vectors) {
+      #expect(try Similarity.cosine(embedding.values, vector.map(Float.init)) >= 0.999)
+    }
+  }
+
   @Test("tokens beyond the limit are cut, reported, or refused")
   func truncation() async throws {
     let embedder = try await EmbeddingFixture(name: "bert_mean").embedder()

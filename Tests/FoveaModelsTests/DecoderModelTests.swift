@@ -1,6 +1,8 @@
 import FoveaCore
 import FoveaEvaluation
 import FoveaModels
+import FoveaSafetensors
+import FoveaTestSupport
 import Testing
 
 @Suite struct DecoderModelTests {
@@ -35,15 +37,41 @@ import Testing
     }
   }
 
-  @Test("native precision keeps the mean likelihood within 1 %", arguments: GoldenModel.names)
+  @Test("native and bfloat16 precision keep the mean likelihood within 1 %", arguments: GoldenModel.names)
   func native(name: String) throws {
     let golden = try GoldenModel(name)
     let expected = golden.expected.nll.reduce(0, +)
     try forEachStream { stream in
-      let model = try DecoderModel.load(folder: golden.folder, precision: .native, stream: stream)
-      let total = try model.negativeLogLikelihoods(of: golden.expected.tokens).reduce(0, +)
-      #expect(
-        abs(total - expected) <= 0.01 * expected, "\(name) \(stream.instructionSet.name): \(total), not \(expected)")
+      for precision in [Precision.native, .bfloat16] {
+        let model = try DecoderModel.load(folder: golden.folder, precision: precision, stream: stream)
+        let total = try model.negativeLogLikelihoods(of: golden.expected.tokens).reduce(0, +)
+        #expect(
+          abs(total - expected) <= 0.01 * expected,
+          "\(name) \(precision) \(stream.instructionSet.name): \(total), not \(expected)")
+      }
+    }
+  }
+
+  @Test("bfloat16 precision gives the bits of a checkpoint whose matrices are bfloat16", arguments: [false, true])
+  func bfloat16(tiesEmbeddings: Bool) throws {
+    var checkpoint = TinyCheckpoint()
+    checkpoint.tiesEmbeddings = tiesEmbeddings
+    let rounded = checkpoint.tensors.mapValues { tensor in
+      tensor.shape.count == 1 ? tensor : Tensor(tensor.doubles(), shape: tensor.shape, elementType: .bfloat16)
+    }
+    let tokens = [1, 5, 9, 30, 2, 17, 8]
+    try forEachStream { stream in
+      func logits(_ tensors: [String: Tensor], _ precision: Precision) throws -> [Float] {
+        try withTemporaryFolder { folder in
+          try writeFile(checkpoint.configuration, to: folder + "/config.json")
+          try SafetensorsWriter.write(tensors, metadata: ["format": "pt"], to: folder + "/model.safetensors")
+          let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
+          #expect(model.tiesEmbeddings == tiesEmbeddings && model.usesBFloat16Products)
+          return try model.evaluate(tokens, cache: model.makeCache(), logits: .all).floats()
+        }
+      }
+      let (got, expected) = (try logits(checkpoint.tensors, .bfloat16), try logits(rounded, .native))
+      #expect(got == expected, "\(stream.instructionSet.name)")
     }
   }
 

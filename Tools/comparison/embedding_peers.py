@@ -5,7 +5,6 @@ import ctypes
 import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ import time
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -60,18 +59,12 @@ class Fovea:
 
 
 class FoveaBfloat16(Fovea):
-    """The same weights stored in bfloat16, whose products take the dot instruction."""
+    """The weights rounded to bfloat16 at load, whose products take the dot instruction."""
 
     name = "fovea, bfloat16"
 
-    def __init__(self, folder: pathlib.Path, options: argparse.Namespace):
-        target = WORK / f"{folder.name}-bfloat16"
-        if not target.exists():
-            shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.safetensors"))
-            tensors = load_file(folder / "model.safetensors")
-            save_file({name: tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
-                       for name, tensor in tensors.items()}, target / "model.safetensors", metadata={"format": "pt"})
-        super().__init__(target, options)
+    def run(self, *arguments: str) -> str:
+        return super().run(*arguments, "--precision", "bfloat16")
 
 
 class Peer:

@@ -71,7 +71,8 @@ typedef struct fovea_embedder fovea_embedder;        // texts in, vectors out
 typedef int32_t fovea_precision;
 enum {
   FOVEA_PRECISION_NATIVE = 0,  // the checkpoint's type
-  FOVEA_PRECISION_FLOAT32 = 1  // float32, for comparison with references
+  FOVEA_PRECISION_FLOAT32 = 1,  // float32, for comparison with references
+  FOVEA_PRECISION_BFLOAT16 = 2  // bfloat16: matrices of other floating-point types are rounded while loading
 };
 
 // How to load. Zeros but for struct_size, and a null pointer in its place, are the defaults.

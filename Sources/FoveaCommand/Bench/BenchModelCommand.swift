@@ -46,7 +46,7 @@ struct BenchModelCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: "The arithmetic: as the checkpoint is stored, or float32 throughout; may be repeated (default: native).")
+    help: "The arithmetic, as elsewhere; may be repeated (default: native).")
   var precision: [Precision] = []
 
   @OptionGroup var cacheFormat: CacheFormatOptions
