@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  /// `FOVEA_FULL_GRID=1/1` runs the whole grid and takes hours; `3/20` is the third of twenty parts, each a mixture of all axes. The
+  /// `FOVEA_FULL_GRID=1/1` runs the whole grid and takes about half an hour; `3/20` is the third of twenty parts, each a mixture of all axes. The
   /// scalar table, a thousand times slower than the others, sits out the large cases.
   @Test(
     "every case of the grid agrees with double precision",
