@@ -25,7 +25,7 @@ public enum Activation: Sendable, Equatable {
   /// outputs[i] = function(gate[i]) · up[i] for `count` elements, converted to `outputElement`; without `up` the
   /// function alone.
   func apply(
-    _ kernels: fovea_kernels, gate: UnsafePointer<Float>, up: UnsafePointer<Float>?,
+    _ kernels: UnsafePointer<fovea_kernels>, gate: UnsafePointer<Float>, up: UnsafePointer<Float>?,
     outputs: UnsafeMutableRawPointer, outputElement: fovea_element, count: Int
   ) {
     var work = fovea_activation(
@@ -40,6 +40,6 @@ public enum Activation: Sendable, Equatable {
       work.gain = gain
       work.limit = limit
     }
-    kernels.activate(&work)
+    kernels.pointee.activate(&work)
   }
 }

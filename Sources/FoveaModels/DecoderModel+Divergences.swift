@@ -19,7 +19,7 @@ extension DecoderModel {
   package func divergences(base: Tensor, logits: Tensor) -> [PredictionDivergence] {
     precondition(base.shape == logits.shape, "predictions \(base.shape) and \(logits.shape) cannot be compared")
     let (rowCount, width) = (logits.shape[0], logits.shape[1])
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let first = base.baseAddress.assumingMemoryBound(to: Float.self)
     let second = logits.baseAddress.assumingMemoryBound(to: Float.self)
     return [PredictionDivergence](unsafeUninitializedCapacity: rowCount) { buffer, count in
@@ -76,10 +76,10 @@ private struct DivergenceRow {
   }
 
   /// `scratch` has room for two blocks.
-  func divergence(_ kernels: fovea_kernels, scratch: UnsafeMutablePointer<Float>) -> Double {
-    let baseSum = kernels.log_sum_exp(base, count)
+  func divergence(_ kernels: UnsafePointer<fovea_kernels>, scratch: UnsafeMutablePointer<Float>) -> Double {
+    let baseSum = kernels.pointee.log_sum_exp(base, count)
     // log p − log q = (b − q) − (log Σ exp b − log Σ exp q); what float32 cannot hold of the constant is added at the end.
-    let shift = baseSum - kernels.log_sum_exp(logits, count)
+    let shift = baseSum - kernels.pointee.log_sum_exp(logits, count)
     let roundedShift = Float(shift)
     let (shifted, probabilities) = (scratch, scratch + Self.block)
     var sum = 0.0
@@ -87,7 +87,7 @@ private struct DivergenceRow {
     for first in stride(from: 0, to: count, by: Self.block) {
       let length = min(Self.block, count - first)
       for index in 0..<length { shifted[index] = base[first + index] - Float(baseSum) }
-      kernels.exponential(shifted, probabilities, length)
+      kernels.pointee.exponential(shifted, probabilities, length)
       var (terms, weights) = (SIMD16<Float>.zero, SIMD16<Float>.zero)
       for start in stride(from: 0, to: length, by: 16) {
         let lanes = min(16, length - start)

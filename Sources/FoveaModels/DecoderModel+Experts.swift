@@ -18,7 +18,7 @@ extension DecoderModel {
     _ blocks: [GatedBlock], of inputs: ActivationRows, scores: ActivationRows, into outputs: ActivationRows
   ) {
     guard let experts = configuration.experts else { return }
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let routing = ExpertRouting(scores: scores, experts: experts)
     func rows(_ buffer: Workspace.Buffer) -> ActivationRows {
       workspace.rows(buffer, count: inputs.count).split(into: experts.expertsPerToken)
@@ -47,7 +47,7 @@ extension DecoderModel {
         let sum = outputs.floats(row)
         sum.update(repeating: 0, count: hiddenSize)
         for visit in routing.visitsOfRow[row] {
-          kernels.add_scaled(results.floats(visit), routing.weights[visit], sum, hiddenSize)
+          kernels.pointee.add_scaled(results.floats(visit), routing.weights[visit], sum, hiddenSize)
         }
       }
     }

@@ -83,7 +83,7 @@ extension DecoderModel: TokenEncoder {
     _ projected: ActivationRows, angles: ActivationRows, layer: Int, queries: ActivationRows,
     keyValues: PackedKeyValues
   ) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let dimension = configuration.headDimension
     let weights = weights.layers[layer]
     let rotaryIndex = configuration.layers[layer].rotaryIndex
@@ -98,13 +98,13 @@ extension DecoderModel: TokenEncoder {
         for (target, norm) in [(queries, weights.queryNorm), (keys, weights.keyNorm)] {
           norm?.applyInPlace(kernels, source, width: target.stride)
           for first in stride(from: 0, to: target.stride, by: dimension) {
-            kernels.rotate(
+            kernels.pointee.rotate(
               source + first, cosine, sine, pairCount, dimension, target.row(row) + first * target.type.byteCount,
               target.type.kernelElement)
           }
           source += target.stride
         }
-        kernels.convert(source, FOVEA_FLOAT32, values.row(row), values.type.kernelElement, values.stride)
+        kernels.pointee.convert(source, FOVEA_FLOAT32, values.row(row), values.type.kernelElement, values.stride)
       }
     }
   }

@@ -24,10 +24,10 @@ extension DecoderModel {
       norm.apply(hiddenStates, into: outputs, on: stream)
       return
     }
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     stream.forEachRange(hiddenStates.count, grain: 16) { rows in
       for row in rows {
-        kernels.convert(
+        kernels.pointee.convert(
           hiddenStates.row(row), FOVEA_FLOAT32, outputs.row(row), outputs.type.kernelElement, hiddenStates.stride)
       }
     }
@@ -47,26 +47,26 @@ extension DecoderModel {
 
   /// hiddenStates += multiplier · norm(branch); what `branch` holds is lost.
   func add(_ branch: ActivationRows, norm: Norm?, to hiddenStates: ActivationRows) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let multiplier = configuration.residualMultiplier
     stream.forEachRange(branch.count, grain: 16) { rows in
       for row in rows {
         norm?.applyInPlace(kernels, branch.floats(row), width: branch.stride)
-        kernels.add_scaled(branch.floats(row), multiplier, hiddenStates.floats(row), branch.stride)
+        kernels.pointee.add_scaled(branch.floats(row), multiplier, hiddenStates.floats(row), branch.stride)
       }
     }
   }
 
   /// The multiplier and the soft-cap of logits.
   func finish(_ logits: UnsafeMutablePointer<Float>, count: Int) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let multiplier = configuration.logitMultiplier
     let softCap = configuration.logitSoftCap
     guard multiplier != 1 || softCap != nil else { return }
     stream.forEachRange(count, grain: 1 << 14) { range in
       let part = logits + range.lowerBound
-      if multiplier != 1 { kernels.scale(part, multiplier, part, FOVEA_FLOAT32, range.count) }
-      if let softCap { kernels.soft_cap(part, softCap, part, range.count) }
+      if multiplier != 1 { kernels.pointee.scale(part, multiplier, part, FOVEA_FLOAT32, range.count) }
+      if let softCap { kernels.pointee.soft_cap(part, softCap, part, range.count) }
     }
   }
 }

@@ -282,7 +282,7 @@ public final class DecoderModel: Sendable {
     _ projected: ActivationRows, angles: ActivationRows, queries: ActivationRows, sinkQueries: ActivationRows?,
     cache: KeyValueCache, layer: Int
   ) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let dimension = configuration.headDimension
     let weights = weights.layers[layer]
     let store = cache.stores[layer]
@@ -302,13 +302,13 @@ public final class DecoderModel: Sendable {
         weights.queryNorm?.applyInPlace(kernels, source, width: headCount * dimension)
         if let sinkQueries {
           for head in 0..<headCount {
-            kernels.rotate(
+            kernels.pointee.rotate(
               source + head * dimension, sinkAngles, sinkAngles + pairCount, pairCount, dimension,
               sinkQueries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
           }
         }
         for head in 0..<headCount {
-          kernels.rotate(
+          kernels.pointee.rotate(
             source, cosine, sine, pairCount, dimension,
             queries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
           source += dimension
@@ -316,11 +316,12 @@ public final class DecoderModel: Sendable {
         let target = store.row(firstPosition + row)
         weights.keyNorm?.applyInPlace(kernels, source, width: keyValueHeadCount * dimension)
         for head in 0..<keyValueHeadCount {
-          kernels.rotate(source, cosine, sine, pairCount, dimension, target.key + head * headByteCount, storedType)
+          kernels.pointee.rotate(
+            source, cosine, sine, pairCount, dimension, target.key + head * headByteCount, storedType)
           source += dimension
         }
         for head in 0..<keyValueHeadCount {
-          kernels.convert(source, FOVEA_FLOAT32, target.value + head * headByteCount, storedType, dimension)
+          kernels.pointee.convert(source, FOVEA_FLOAT32, target.value + head * headByteCount, storedType, dimension)
           source += dimension
         }
       }

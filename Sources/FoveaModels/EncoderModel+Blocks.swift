@@ -91,7 +91,7 @@ private struct BlockWorker {
 
   /// `sequences` are rows of the batch, as the indices of `tokens` are.
   func run(_ tokens: ArraySlice<EncoderModel.PlacedToken>, sequences: [Range<Int>]) {
-    for (row, token) in tokens.enumerated() { model.embed(token, kernels.pointee, into: hiddenStates.floats(row)) }
+    for (row, token) in tokens.enumerated() { model.embed(token, kernels, into: hiddenStates.floats(row)) }
     normalize(model.weights.embeddingNorm)
     for layer in model.weights.layers {
       guard case .packed(let projections) = layer.projections, case .packed(let output) = layer.outputProjection,
@@ -131,7 +131,7 @@ private struct BlockWorker {
           outputStride: columns.count)
       }
       model.configuration.activation.apply(
-        kernels.pointee, gate: activated, up: nil, outputs: activated, outputElement: FOVEA_FLOAT32,
+        kernels, gate: activated, up: nil, outputs: activated, outputElement: FOVEA_FLOAT32,
         count: rowCount * columns.count)
       for piece in 0..<down.pieceCount {
         down.multiply(
@@ -147,6 +147,6 @@ private struct BlockWorker {
   }
 
   private func normalize(_ norm: Norm) {
-    norm.applyInPlace(kernels.pointee, hiddenStates.floats(), width: hiddenStates.count * hiddenStates.stride)
+    norm.applyInPlace(kernels, hiddenStates.floats(), width: hiddenStates.count * hiddenStates.stride)
   }
 }

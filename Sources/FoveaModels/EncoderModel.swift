@@ -106,7 +106,7 @@ public final class EncoderModel: TokenEncoder {
 
   /// Sums of word, position and type, normed.
   private func embed(_ sequences: [[Int]], into hiddenStates: ActivationRows, inputs: ActivationRows) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let tokens = placedTokens(sequences)
     let norm = weights.embeddingNorm
     stream.forEachRange(tokens.count, grain: 16) { rows in
@@ -118,14 +118,14 @@ public final class EncoderModel: TokenEncoder {
   }
 
   /// The sum of a token's word, position and type, without the norm.
-  func embed(_ token: PlacedToken, _ kernels: fovea_kernels, into target: UnsafeMutablePointer<Float>) {
+  func embed(_ token: PlacedToken, _ kernels: UnsafePointer<fovea_kernels>, into target: UnsafeMutablePointer<Float>) {
     let hiddenSize = configuration.hiddenSize
     let words = weights.words
     let positions = weights.positions.baseAddress.assumingMemoryBound(to: Float.self)
-    kernels.convert(
+    kernels.pointee.convert(
       words.baseAddress + token.id * hiddenSize * words.elementType.byteCount, words.elementType.kernelElement, target,
       FOVEA_FLOAT32, hiddenSize)
-    kernels.add_scaled(positions + token.position * hiddenSize, 1, target, hiddenSize)
+    kernels.pointee.add_scaled(positions + token.position * hiddenSize, 1, target, hiddenSize)
   }
 
   /// A token and the learned position that is its own.
@@ -155,21 +155,22 @@ public final class EncoderModel: TokenEncoder {
   private func addAndNormalize(
     _ branch: ActivationRows, by norm: Norm, hiddenStates: ActivationRows, inputs: ActivationRows
   ) {
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     stream.forEachRange(branch.count, grain: 16) { rows in
       for row in rows {
-        kernels.add_scaled(branch.floats(row), 1, hiddenStates.floats(row), branch.stride)
+        kernels.pointee.add_scaled(branch.floats(row), 1, hiddenStates.floats(row), branch.stride)
         finish(row, kernels, norm: norm, hiddenStates: hiddenStates, inputs: inputs)
       }
     }
   }
 
   private func finish(
-    _ row: Int, _ kernels: fovea_kernels, norm: Norm, hiddenStates: ActivationRows, inputs: ActivationRows
+    _ row: Int, _ kernels: UnsafePointer<fovea_kernels>, norm: Norm, hiddenStates: ActivationRows,
+    inputs: ActivationRows
   ) {
     norm.applyInPlace(kernels, hiddenStates.floats(row), width: hiddenStates.stride)
     guard inputs.type != .float32 else { return }
-    kernels.convert(
+    kernels.pointee.convert(
       hiddenStates.row(row), FOVEA_FLOAT32, inputs.row(row), inputs.type.kernelElement, hiddenStates.stride)
   }
 

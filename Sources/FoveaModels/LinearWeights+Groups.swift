@@ -64,7 +64,7 @@ extension ComputeStream {
         product.multiply(rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch)
         for row in rows {
           activation.apply(
-            kernels.pointee, gate: sums + (row - first) * grain, up: nil,
+            kernels, gate: sums + (row - first) * grain, up: nil,
             outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
             outputElement: outputs.type.kernelElement, count: columns.count)
         }
@@ -110,7 +110,7 @@ extension ComputeStream {
         for row in rows {
           let offset = (row - first) * innerGrain
           activation.apply(
-            kernels.pointee, gate: gates + offset, up: ups + offset,
+            kernels, gate: gates + offset, up: ups + offset,
             outputs: group.activated.row(row) + columns.lowerBound * group.activated.type.byteCount,
             outputElement: group.activated.type.kernelElement, count: columns.count)
         }

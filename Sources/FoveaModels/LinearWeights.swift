@@ -151,7 +151,7 @@ extension ComputeStream {
         for row in rows {
           let offset = (row - first) * grain
           activation.apply(
-            kernels.pointee, gate: gates + offset, up: ups + offset,
+            kernels, gate: gates + offset, up: ups + offset,
             outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
             outputElement: outputs.type.kernelElement, count: columns.count)
         }

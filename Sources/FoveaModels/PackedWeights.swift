@@ -43,7 +43,7 @@ struct PackedWeights: Sendable {
     let biases = linears.compactMap { $0.bias?.floats() }
     bias = biases.count == linears.count ? Tensor(biases.flatMap { $0 }, shape: [outputSize]) : nil
 
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let target = storage.baseAddress.assumingMemoryBound(to: Float.self) + offset
     let partCount = Self.partCount(ofDepth: inputSize)
     let pieceCount = paddedSize / Self.columnsPerPiece
@@ -62,7 +62,7 @@ struct PackedWeights: Sendable {
           rows: UnsafeRawPointer(linear.matrix.tensor.baseAddress + offset * type.byteCount), stride: inputSize,
           element: type.kernelElement, count: rows.count, dimension: steps.count,
           first: rows.lowerBound - columns.lowerBound, packed: UnsafeMutableRawPointer(packed))
-        _ = kernels.pack_keys.0?(&work)
+        _ = kernels.pointee.pack_keys.0?(&work)
       }
     }
   }
@@ -141,8 +141,7 @@ extension ComputeStream {
   func multiplyActivated(
     _ activations: ActivationRows, _ weights: PackedWeights, activation: Activation, into outputs: ActivationRows
   ) {
-    let table = self.kernelTable
-    let kernels = self.kernels
+    let kernels = self.kernelTable
     let rowCount = activations.count
     let pieceCount = weights.pieceCount
     let width = PackedWeights.columnsPerPiece
@@ -158,7 +157,7 @@ extension ComputeStream {
       let rows = first..<min(rowCount, first + step)
       let columns = PackedWeights.columns(piece % pieceCount, of: weights.outputSize)
       weights.multiply(
-        table, activations.rows(rows), piece: piece % pieceCount, outputs: sums, outputStride: columns.count)
+        kernels, activations.rows(rows), piece: piece % pieceCount, outputs: sums, outputStride: columns.count)
       for (index, row) in rows.enumerated() {
         activation.apply(
           kernels, gate: sums + index * columns.count, up: nil,
