@@ -11,11 +11,12 @@ import Testing
 
   @Test(
     "logits are the model's bits, cut in any way, trimmed and reset",
-    arguments: [FOVEA_PRECISION_NATIVE, FOVEA_PRECISION_FLOAT32])
-  func sameLogits(precision: Int) throws {
+    arguments: zip(
+      [FOVEA_PRECISION_NATIVE, FOVEA_PRECISION_FLOAT32, FOVEA_PRECISION_BFLOAT16],
+      [Precision.native, .float32, .bfloat16]))
+  func sameLogits(precision: Int, same: Precision) throws {
     let reference = try DecoderModel.load(
-      folder: bundledModel, precision: precision == FOVEA_PRECISION_NATIVE ? .native : .float32,
-      stream: ComputeStream(threadCount: 1))
+      folder: bundledModel, precision: same, stream: ComputeStream(threadCount: 1))
     let expected = try reference.evaluate(tokens.map { Int($0) }, cache: reference.makeCache(), logits: .all).floats()
     try withModel(precision: precision) { model in
       try withSession(model) { session in

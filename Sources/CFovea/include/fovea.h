@@ -70,7 +70,7 @@ typedef struct fovea_embedder fovea_embedder;        // texts in, vectors out
 // In which type activations enter products, and the cache is kept.
 typedef int32_t fovea_precision;
 enum {
-  FOVEA_PRECISION_NATIVE = 0,  // the checkpoint's type
+  FOVEA_PRECISION_NATIVE = 0,   // the checkpoint's type
   FOVEA_PRECISION_FLOAT32 = 1,  // float32, for comparison with references
   FOVEA_PRECISION_BFLOAT16 = 2  // bfloat16: matrices of other floating-point types are rounded while loading
 };
