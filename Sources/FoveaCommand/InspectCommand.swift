@@ -16,11 +16,16 @@ struct InspectCommand: AsyncParsableCommand {
     let folder = try model.resolvedFolder()
     let stream = try ComputeStream(threadCount: compute.threads)
     let precision = compute.precision
-    let report = try await stream.perform {
+    let json = json
+    let text = try await stream.perform {
+      if let report = try EncoderReport(folder: folder, precision: precision, stream: stream) {
+        return try json ? jsonLine(report) : report.table
+      }
       let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
-      return ModelReport(folder: folder, model: model, tokenizer: InspectCommand.tokenizer(folder))
+      let report = ModelReport(folder: folder, model: model, tokenizer: InspectCommand.tokenizer(folder))
+      return try json ? jsonLine(report) : report.table
     }
-    try StandardStream.output.write(json ? jsonLine(report) : report.table)
+    try StandardStream.output.write(text)
   }
 
   /// A tokenizer that Fovea cannot read yet must not keep anyone from seeing the rest.

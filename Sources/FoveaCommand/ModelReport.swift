@@ -7,6 +7,16 @@ struct ModelReport: Encodable, Sendable {
     let vocabularySize: Int
     let beginningOfTextToken: Int?
     let endOfTextToken: Int?
+
+    init(_ tokenizer: any Fovea.Tokenizer) {
+      kind = String(describing: type(of: tokenizer))
+      vocabularySize = tokenizer.vocabularySize
+      beginningOfTextToken = tokenizer.beginningOfTextToken
+      endOfTextToken = tokenizer.endOfTextToken
+    }
+
+    /// The tokenizer for people.
+    var text: String { "\(kind), \(vocabularySize) tokens" }
   }
 
   let model: String
@@ -57,11 +67,7 @@ struct ModelReport: Encodable, Sendable {
     cacheBytesAtFullContext = model.cacheByteCount(length: configuration.contextLength)
     switch tokenizer {
     case .success(let tokenizer):
-      self.tokenizer = tokenizer.map {
-        Tokenizer(
-          kind: String(describing: type(of: $0)), vocabularySize: $0.vocabularySize,
-          beginningOfTextToken: $0.beginningOfTextToken, endOfTextToken: $0.endOfTextToken)
-      }
+      self.tokenizer = tokenizer.map(Tokenizer.init)
       tokenizerError = nil
     case .failure(let error):
       self.tokenizer = nil
@@ -77,8 +83,7 @@ struct ModelReport: Encodable, Sendable {
 extension ModelReport {
   /// The report for people.
   var table: String {
-    let types = weightBytesByType.sorted { $0.value > $1.value }.map { "\($0.key) \(byteText($0.value))" }
-    let tokenizerText = tokenizer.map { "\($0.kind), \($0.vocabularySize) tokens" } ?? tokenizerError ?? "none"
+    let tokenizerText = tokenizer?.text ?? tokenizerError ?? "none"
     return tableText([
       ("model", model),
       ("architecture", modelType),
@@ -89,7 +94,7 @@ extension ModelReport {
       ("context", "\(contextLength) tokens"),
       ("features", features.isEmpty ? "none beyond Llama's" : features.joined(separator: ", ")),
       ("parameters", String(parameterCount)),
-      ("weights", "\(byteText(weightBytes)) (\(types.joined(separator: ", ")))"),
+      ("weights", "\(byteText(weightBytes)) (\(typesText(weightBytesByType)))"),
       ("cache", "\(byteText(cacheBytesPerToken)) a token, \(byteText(cacheBytesAtFullContext)) at full context"),
       ("tokenizer", tokenizerText),
       ("precision", precision),
@@ -97,4 +102,9 @@ extension ModelReport {
       ("threads", String(threads)),
     ])
   }
+}
+
+/// The bytes of each element type, the most first.
+func typesText(_ byteCounts: [String: Int]) -> String {
+  byteCounts.sorted { $0.value > $1.value }.map { "\($0.key) \(byteText($0.value))" }.joined(separator: ", ")
 }

@@ -1,6 +1,6 @@
 public import FoveaCore
 public import FoveaModels
-internal import FoveaTokenizers
+package import FoveaTokenizers
 
 /// Text in, vectors out: tokenizer, model, pooling and what follows, as the model's folder says.
 ///
@@ -22,13 +22,15 @@ public final class TextEmbedder: Sendable {
   public var similarity: Similarity { layout.similarity }
   /// How hidden states become a vector.
   public var pooling: [PoolingMode] { layout.pooling }
+  /// Whether vectors get length 1 unless an option says otherwise.
+  public var normalizes: Bool { if case .normalize? = layout.modules.last { true } else { false } }
   /// Where config.json, the weights and the tokenizer lie: the folder that was loaded, or one inside of it.
   public var modelFolder: String { layout.modelFolder }
   /// What the folder leaves unsaid, in sentences for people.
   public var warnings: [String] { layout.warnings }
 
   let layout: EmbeddingLayout
-  let tokenizer: Result<any Tokenizer, any Error>
+  package let tokenizer: Result<any Tokenizer, any Error>
 
   private init(model: any TokenEncoder, layout: EmbeddingLayout, tokenizer: Result<any Tokenizer, any Error>) {
     self.model = model
@@ -57,6 +59,11 @@ public final class TextEmbedder: Sendable {
     _ folder: String, precision: Precision = .native, stream: ComputeStream
   ) async throws -> TextEmbedder {
     try await stream.perform { try TextEmbedder(folder: folder, precision: precision, stream: stream) }
+  }
+
+  /// Where the model and the tokenizer of a folder lie: in the folder, or where its modules.json says.
+  package static func modelFolder(of folder: String) throws -> String {
+    try EmbeddingLayout(folder: folder).modelFolder
   }
 
   package convenience init(folder: String, precision: Precision, stream: ComputeStream) throws {

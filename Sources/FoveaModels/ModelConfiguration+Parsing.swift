@@ -18,6 +18,10 @@ extension ModelConfiguration {
       throw file.missing("model_type", "the name of a family")
     }
     guard let family = ModelFamily(rawValue: modelType) else {
+      guard EncoderFamily(rawValue: modelType) == nil else {
+        throw file.unsupported(
+          "'model_type' is '\(modelType)', an encoder: it has hidden states to embed texts, but predicts no tokens")
+      }
       let known = ModelFamily.allCases.map(\.rawValue).joined(separator: ", ")
       throw ModelError(
         .unknownModelType, file: file.file,

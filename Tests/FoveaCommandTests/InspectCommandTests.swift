@@ -22,6 +22,31 @@ import Testing
     #expect((object["tokenizer"] as? [String: Any])?["vocabulary_size"] as? Int == 8192)
   }
 
+  /// A tiny encoder of another target's tests.
+  private var encoder: String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("FoveaEmbeddingsTests/Fixtures/bert_mean").path
+  }
+
+  @Test func showsAnEncoder() throws {
+    let object = try FoveaExecutable.json(["inspect", "--model", encoder])
+    #expect(object["model_type"] as? String == "bert")
+    #expect(object["pooling"] as? [String] == ["mean"])
+    #expect(object["normalizes"] as? Bool == true)
+    #expect(object["dimensions"] as? Int == object["hidden_size"] as? Int)
+    #expect((object["weight_bytes_by_type"] as? [String: Int])?["float32"] ?? 0 > 0)
+    let output = try FoveaExecutable.run(["inspect", "--model", encoder])
+    #expect(output.status == 0)
+    for name in ["architecture", "texts", "vectors", "prompts", "weights", "tokenizer", "precision"] {
+      #expect(output.text.split(separator: "\n").contains { $0.hasPrefix(name) }, "\(name)")
+    }
+  }
+
+  @Test func anEncoderIsSaidToPredictNothing() throws {
+    let output = try FoveaExecutable.run(["generate", "Hi", "--model", encoder])
+    #expect(output.status == 65 && output.errors.contains("'bert', an encoder") && output.text.isEmpty)
+  }
+
   @Test func theTableNamesEverySubject() throws {
     let output = try FoveaExecutable.run(["inspect", "--precision", "float32"])
     #expect(output.status == 0)
