@@ -106,7 +106,7 @@ package struct AttentionEngine {
   package func run(on stream: ComputeStream) {
     guard problem.batchCount > 0, problem.headCount > 0, problem.queryLength > 0 else { return }
     let tiling = Tiling(problem: problem)
-    let layout = TileLayout(engine: self, kernels: stream.kernels, tiling: tiling)
+    let layout = TileLayout(engine: self, kernels: stream.kernelTable, tiling: tiling)
     // The workers share one copy: counting references to it from several threads would cost more than a block.
     withUnsafePointer(to: self) { engine in
       if tiling.splitsKeys(threadCount: stream.threadCount) {

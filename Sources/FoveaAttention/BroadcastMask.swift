@@ -16,7 +16,7 @@ package struct BroadcastMask {
   /// mask. Returns the shortest run that holds every key not hidden by −∞.
   func expand(
     batch: Int, head: Int, query: Int, firstKey: Int, keys: Range<Int>, into target: UnsafeMutablePointer<Float>,
-    kernels: fovea_kernels
+    kernels: UnsafePointer<fovea_kernels>
   ) -> Range<Int> {
     let strides = tensor.strides
     let type = tensor.elementType
@@ -31,9 +31,9 @@ package struct BroadcastMask {
         first[index] = type == .bool ? (value != 0 ? 0 : -.infinity) : value
       }
     } else if type == .bool {
-      kernels.widen_boolean(row.assumingMemoryBound(to: UInt8.self), first, keys.count)
+      kernels.pointee.widen_boolean(row.assumingMemoryBound(to: UInt8.self), first, keys.count)
     } else {
-      kernels.convert(row, type.kernelElement, first, FOVEA_FLOAT32, keys.count)
+      kernels.pointee.convert(row, type.kernelElement, first, FOVEA_FLOAT32, keys.count)
     }
     var begin = keys.lowerBound
     var end = keys.upperBound

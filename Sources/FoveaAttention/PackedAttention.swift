@@ -16,7 +16,7 @@ extension AttentionEngine {
       return
     }
     let tilings = engines.map { Tiling(problem: $0.problem) }
-    let kernels = stream.kernels
+    let kernels = stream.kernelTable
     let layouts = zip(engines, tilings).map { TileLayout(engine: $0, kernels: kernels, tiling: $1) }
     var owners: [(engine: Int32, tile: Int32)] = []
     owners.reserveCapacity(tilings.reduce(0) { $0 + $1.tileCount })
@@ -24,7 +24,6 @@ extension AttentionEngine {
       for tile in 0..<tiling.tileCount { owners.append((Int32(index), Int32(tile))) }
     }
     let scratchByteCount = layouts.reduce(0) { max($0, $1.byteCount) }
-    let table = stream.kernelTable
     // Read by all threads where they lie: counting references would cost more than a short sequence.
     engines.withUnsafeBufferPointer { engines in
       tilings.withUnsafeBufferPointer { tilings in
@@ -35,7 +34,7 @@ extension AttentionEngine {
               let index = Int(owner.engine)
               guard let base = engines.baseAddress else { return }
               let worker = TileWorker(
-                engine: base + index, kernels: table, tile: tilings[index].tile(Int(owner.tile)),
+                engine: base + index, kernels: kernels, tile: tilings[index].tile(Int(owner.tile)),
                 scratch: layouts[index].pointers(in: scratch))
               worker.computeTile(blockCount: tilings[index].blockCount)
             }
@@ -49,13 +48,13 @@ extension AttentionEngine {
 extension AttentionEngine {
   /// The bytes of scratch memory that ``runAlone(_:scratch:)`` needs; more for longer queries, up to a tile.
   package func scratchByteCount(_ kernels: UnsafePointer<fovea_kernels>) -> Int {
-    TileLayout(engine: self, kernels: kernels.pointee, tiling: Tiling(problem: problem)).byteCount
+    TileLayout(engine: self, kernels: kernels, tiling: Tiling(problem: problem)).byteCount
   }
 
   /// Computes all outputs on the calling thread, inside a piece of a larger job; the bits are those of ``run(on:)``.
   package func runAlone(_ kernels: UnsafePointer<fovea_kernels>, scratch: UnsafeMutableRawPointer) {
     let tiling = Tiling(problem: problem)
-    let layout = TileLayout(engine: self, kernels: kernels.pointee, tiling: tiling)
+    let layout = TileLayout(engine: self, kernels: kernels, tiling: tiling)
     withUnsafePointer(to: self) { engine in
       for tile in 0..<tiling.tileCount {
         let worker = TileWorker(

@@ -18,10 +18,10 @@ struct TileLayout {
   let stateByteCount: Int
   let byteCount: Int
 
-  init(engine: AttentionEngine, kernels: fovea_kernels, tiling: Tiling) {
+  init(engine: AttentionEngine, kernels: UnsafePointer<fovea_kernels>, tiling: Tiling) {
     // Pairs of bfloat16 go to the dot instruction where there is one; everything else is widened to float32.
     let types = [engine.queryType, engine.keyType, engine.valueType]
-    let hasPairs = kernels.attention.1 != nil && types.allSatisfy { $0 == FOVEA_BFLOAT16 }
+    let hasPairs = kernels.pointee.attention.1 != nil && types.allSatisfy { $0 == FOVEA_BFLOAT16 }
     kind = hasPairs ? FOVEA_TILE_BFLOAT16 : FOVEA_TILE_FLOAT32
     rowCount = tiling.rowCount
     let problem = engine.problem

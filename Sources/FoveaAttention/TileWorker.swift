@@ -202,7 +202,7 @@ struct TileWorker {
       let visible = mask.expand(
         batch: tile.batch, head: queryHead(row / tile.positions.count),
         query: tile.positions.lowerBound + row % tile.positions.count, firstKey: blockStart, keys: begin..<end,
-        into: scratch.mask + (row - rows.lowerBound) * Self.blockLength, kernels: kernels.pointee)
+        into: scratch.mask + (row - rows.lowerBound) * Self.blockLength, kernels: kernels)
       scratch.visibleBegins[row] = Int32(visible.lowerBound)
       scratch.visibleEnds[row] = Int32(visible.upperBound)
       isAnyVisible = isAnyVisible || !visible.isEmpty

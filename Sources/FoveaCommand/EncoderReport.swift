@@ -1,7 +1,7 @@
 import Fovea
 
 /// What `fovea inspect` tells about an encoder, which embeds texts and predicts none.
-struct EncoderReport: Encodable, Sendable {
+struct EncoderReport: InspectReport {
   let model: String
   let modelType: String
   let layerCount: Int
@@ -61,25 +61,23 @@ struct EncoderReport: Encodable, Sendable {
 
   /// The report for people.
   var table: String {
-    tableText([
-      ("model", model),
-      ("architecture", "\(modelType), an encoder"),
-      ("layers", String(layerCount)),
-      ("width", "\(hiddenSize), feed-forward \(intermediateSize)"),
-      ("heads", "\(headCount), dimension \(headDimension)"),
-      ("vocabulary", "\(vocabularySize) tokens"),
-      ("texts", "up to \(contextLength) tokens"),
-      (
-        "vectors",
-        "\(dimensions) values, pooling \(pooling.joined(separator: " and "))\(normalizes ? ", normalised" : ""), "
-          + "compared by \(similarity)"
-      ),
-      ("prompts", prompts.isEmpty ? "none" : prompts.joined(separator: ", ")),
-      ("weights", "\(byteText(weightBytes)) (\(typesText(weightBytesByType)))"),
-      ("tokenizer", tokenizer?.text ?? tokenizerError ?? "none"),
-      ("precision", precision),
-      ("instruction set", "\(instructionSet) (available: \(availableInstructionSets.joined(separator: ", ")))"),
-      ("threads", String(threads)),
-    ])
+    tableText(
+      [
+        ("model", model),
+        ("architecture", "\(modelType), an encoder"),
+        ("layers", String(layerCount)),
+        ("width", "\(hiddenSize), feed-forward \(intermediateSize)"),
+        ("heads", "\(headCount), dimension \(headDimension)"),
+        ("vocabulary", "\(vocabularySize) tokens"),
+        ("texts", "up to \(contextLength) tokens"),
+        (
+          "vectors",
+          "\(dimensions) values, pooling \(pooling.joined(separator: " and "))\(normalizes ? ", normalised" : ""), "
+            + "compared by \(similarity)"
+        ),
+        ("prompts", prompts.isEmpty ? "none" : prompts.joined(separator: ", ")),
+        ("weights", "\(byteText(weightBytes)) (\(typesText(weightBytesByType)))"),
+        ("tokenizer", tokenizer?.text ?? tokenizerError ?? "none"),
+      ] + computeRows)
   }
 }

@@ -16,20 +16,36 @@ struct InspectCommand: AsyncParsableCommand {
     let folder = try model.resolvedFolder()
     let stream = try ComputeStream(threadCount: compute.threads)
     let precision = compute.precision
-    let json = json
-    let text = try await stream.perform {
-      if let report = try EncoderReport(folder: folder, precision: precision, stream: stream) {
-        return try json ? jsonLine(report) : report.table
-      }
+    let report: any InspectReport = try await stream.perform {
+      if let report = try EncoderReport(folder: folder, precision: precision, stream: stream) { return report }
       let model = try DecoderModel.load(folder: folder, precision: precision, stream: stream)
-      let report = ModelReport(folder: folder, model: model, tokenizer: InspectCommand.tokenizer(folder))
-      return try json ? jsonLine(report) : report.table
+      return ModelReport(folder: folder, model: model, tokenizer: InspectCommand.tokenizer(folder))
     }
-    try StandardStream.output.write(text)
+    try StandardStream.output.write(json ? jsonLine(report) : report.table)
   }
 
   /// A tokenizer that Fovea cannot read yet must not keep anyone from seeing the rest.
   private static func tokenizer(_ folder: String) -> Result<(any Tokenizer)?, any Error> {
     Result { try TextGenerator.tokenizerIfPresent(folder: folder) }
+  }
+}
+
+/// What is told about a model: as JSON, or as a table for people.
+protocol InspectReport: Encodable, Sendable {
+  var precision: String { get }
+  var instructionSet: String { get }
+  var availableInstructionSets: [String] { get }
+  var threads: Int { get }
+  var table: String { get }
+}
+
+extension InspectReport {
+  /// How the model is computed with: the last rows of every table.
+  var computeRows: [(name: String, value: String)] {
+    [
+      ("precision", precision),
+      ("instruction set", "\(instructionSet) (available: \(availableInstructionSets.joined(separator: ", ")))"),
+      ("threads", String(threads)),
+    ]
   }
 }

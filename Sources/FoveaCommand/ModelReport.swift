@@ -1,7 +1,7 @@
 import Fovea
 
 /// What `fovea inspect` tells about a model.
-struct ModelReport: Encodable, Sendable {
+struct ModelReport: InspectReport {
   struct Tokenizer: Encodable, Sendable {
     let kind: String
     let vocabularySize: Int
@@ -84,23 +84,21 @@ extension ModelReport {
   /// The report for people.
   var table: String {
     let tokenizerText = tokenizer?.text ?? tokenizerError ?? "none"
-    return tableText([
-      ("model", model),
-      ("architecture", modelType),
-      ("layers", String(layerCount)),
-      ("width", "\(hiddenSize), feed-forward \(intermediateSize)"),
-      ("heads", "\(headCount) query, \(keyValueHeadCount) key/value, dimension \(headDimension)"),
-      ("vocabulary", "\(vocabularySize) tokens" + (tiesEmbeddings ? ", input and output embeddings tied" : "")),
-      ("context", "\(contextLength) tokens"),
-      ("features", features.isEmpty ? "none beyond Llama's" : features.joined(separator: ", ")),
-      ("parameters", String(parameterCount)),
-      ("weights", "\(byteText(weightBytes)) (\(typesText(weightBytesByType)))"),
-      ("cache", "\(byteText(cacheBytesPerToken)) a token, \(byteText(cacheBytesAtFullContext)) at full context"),
-      ("tokenizer", tokenizerText),
-      ("precision", precision),
-      ("instruction set", "\(instructionSet) (available: \(availableInstructionSets.joined(separator: ", ")))"),
-      ("threads", String(threads)),
-    ])
+    return tableText(
+      [
+        ("model", model),
+        ("architecture", modelType),
+        ("layers", String(layerCount)),
+        ("width", "\(hiddenSize), feed-forward \(intermediateSize)"),
+        ("heads", "\(headCount) query, \(keyValueHeadCount) key/value, dimension \(headDimension)"),
+        ("vocabulary", "\(vocabularySize) tokens" + (tiesEmbeddings ? ", input and output embeddings tied" : "")),
+        ("context", "\(contextLength) tokens"),
+        ("features", features.isEmpty ? "none beyond Llama's" : features.joined(separator: ", ")),
+        ("parameters", String(parameterCount)),
+        ("weights", "\(byteText(weightBytes)) (\(typesText(weightBytesByType)))"),
+        ("cache", "\(byteText(cacheBytesPerToken)) a token, \(byteText(cacheBytesAtFullContext)) at full context"),
+        ("tokenizer", tokenizerText),
+      ] + computeRows)
   }
 }
 

@@ -79,10 +79,7 @@ public final class ComputeStream: Sendable {
     }
   }
 
-  /// The kernel table, to be taken once an operation.
-  package var kernels: fovea_kernels { kernelTable.pointee }
-
-  /// The same table where it lies, for the lifetime of the process.
+  /// The kernel table where it lies, for the lifetime of the process.
   package var kernelTable: UnsafePointer<fovea_kernels> { instructionSet.kernels }
 
   /// Calls `body(piece, scratch)` for every piece below `count` on the stream's threads; returns when all are done.
@@ -159,7 +156,6 @@ private final class ScratchMemory: @unchecked Sendable {
   private var shared = TensorStorage(byteCount: 0)
   /// Where each block begins.
   private let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
-  private var blockByteCount = 0
 
   init(threadCount: Int) {
     blocks = (0..<threadCount).map { _ in TensorStorage(byteCount: 0) }
@@ -171,7 +167,7 @@ private final class ScratchMemory: @unchecked Sendable {
 
   /// Makes every block hold at least `byteCount` bytes; gives where they begin, until the next call.
   func reserve(_ byteCount: Int) -> UnsafePointer<UnsafeMutableRawPointer> {
-    if blockByteCount < byteCount { resize(to: byteCount) }
+    if blocks[0].byteCount < byteCount { resize(to: byteCount) }
     return UnsafePointer(addresses)
   }
 
@@ -180,7 +176,6 @@ private final class ScratchMemory: @unchecked Sendable {
       blocks[index] = TensorStorage(uninitializedByteCount: byteCount)
       addresses[index] = blocks[index].baseAddress
     }
-    blockByteCount = byteCount
   }
 
   var byteCount: Int { blocks.reduce(shared.byteCount) { $0 + $1.byteCount } }

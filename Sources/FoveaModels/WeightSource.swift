@@ -27,11 +27,14 @@ struct WeightSource {
     let kernels = roundingStream.kernelTable
     let (source, target) = (stored.baseAddress, rounded.baseAddress)
     let width = stored.elementType.byteCount
-    roundingStream.run {
-      roundingStream.forEachRange(stored.elementCount, grain: 1 << 16) { range in
-        kernels.pointee.convert(
-          source + range.lowerBound * width, stored.elementType.kernelElement,
-          target + range.lowerBound * ElementType.bfloat16.byteCount, FOVEA_BFLOAT16, range.count)
+    // The addresses are valid while both tensors live.
+    withExtendedLifetime((stored, rounded)) {
+      roundingStream.run {
+        roundingStream.forEachRange(stored.elementCount, grain: 1 << 16) { range in
+          kernels.pointee.convert(
+            source + range.lowerBound * width, stored.elementType.kernelElement,
+            target + range.lowerBound * ElementType.bfloat16.byteCount, FOVEA_BFLOAT16, range.count)
+        }
       }
     }
     return rounded
