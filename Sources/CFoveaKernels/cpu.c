@@ -43,6 +43,11 @@ static size_t depth_steps(fovea_tile tile, size_t dimension) {
   return tile == FOVEA_TILE_BFLOAT16 ? (dimension + 1) / 2 : dimension;
 }
 
+// Operands are of float32 at most; vectors have 16 elements of it at most.
+size_t fovea_linear_panel_byte_count(size_t column_count, size_t depth) {
+  return column_count * round_up(depth, 32) * 4;
+}
+
 size_t fovea_packed_query_byte_count(fovea_tile tile, size_t row_count, size_t dimension) {
   return round_up(row_count * depth_steps(tile, dimension) * 4, 64);
 }

@@ -7,27 +7,34 @@
 //   MULTIPLY_ADD(acc, activation, weight)
 //
 // A tile of rows x columns holds one accumulator vector per output, so that every output has the same order of
-// additions in every tile shape: lanes along depth, then the tree of v_reduce. Where the rows of a tile would not fit the
-// first-level cache together, the depth is walked in parts and the accumulators wait in between.
+// additions in every tile shape: lanes along depth, then the tree of v_reduce.
+//
+// With `panels`, weights are copied as operands first, a tile's columns side by side, step after step: many rows then
+// read one aligned stream, where the rows of the matrix would begin anywhere in a cache line and, at depths near a power
+// of two, fight for the same sets of the cache. Where the rows of a tile would not fit the first-level cache together,
+// the depth is walked in parts and the accumulators wait in between.
 
 // How far ahead of a single row's weights memory is asked for; 1024 and 2048 were slower, and hints past the end do no
 // harm.
 #define PREFETCH_BYTES 4096
-// The most bytes of a row in one part of the depth: a tile's 8 rows then take 24 of the 32 or 48 KiB of an L1 cache.
-#define PART_BYTES 3072
-// Rows whose accumulators wait between the parts.
-#define PART_ROWS 64
-// The most bytes and columns of weights that a row of tiles walks by.
+// The most bytes of a row in one part of the depth, and of the weights that a row of tiles walks by: with 4 rows of
+// activations they take 30 of the 32 or 48 KiB of an L1 cache.
+#define PART_BYTES 2560
 #define GROUP_BYTES 20480
 #define GROUP_COLUMNS 16
-#define TILE_NAME_(name) name##_tile
-#define TILE_NAME(name) TILE_NAME_(name)
+// Rows whose accumulators wait between the parts.
+#define PART_ROWS 64
+#define JOIN_NAME_(name, suffix) name##suffix
+#define JOIN_NAME(name, suffix) JOIN_NAME_(name, suffix)
+#define TILE JOIN_NAME(LINEAR_NAME, _tile)
+#define COPY_PANELS JOIN_NAME(LINEAR_NAME, _copy_panels)
+#define FROM_PANELS JOIN_NAME(LINEAR_NAME, _from_panels)
 
-// The part [begin, end) of the depth; `waiting` holds the accumulators where it is not all of it.
-static inline __attribute__((always_inline)) void TILE_NAME(LINEAR_NAME)(const fovea_linear *work, size_t row,
-                                                                         size_t column, const int rows,
-                                                                         const int columns, size_t begin, size_t end,
-                                                                         V *waiting) {
+// The part [begin, end) of the depth; `waiting` holds the accumulators where it is not all of it. With `packed` the
+// weights are read from the tile's `panel`.
+static inline __attribute__((always_inline)) void TILE(const fovea_linear *work, size_t row, size_t column,
+                                                       const int rows, const int columns, size_t begin, size_t end,
+                                                       V *waiting, const bool packed, const OPERAND *panel) {
   V sums[LINEAR_ACCUMULATORS];
   const ACTIVATION *x[LINEAR_ROWS];
   const WEIGHT *w = (const WEIGHT *)work->weights + (ptrdiff_t)column * work->weight_stride;
@@ -43,9 +50,10 @@ static inline __attribute__((always_inline)) void TILE_NAME(LINEAR_NAME)(const f
     x[r] = (const ACTIVATION *)work->activations + (ptrdiff_t)(row + (size_t)r) * work->activation_stride;
 
   // For one row the weights come out of memory: column after column they are one stream, which the prefetchers follow.
-  const int step_columns = rows == 1 ? 1 : columns;
+  const int step_columns = rows == 1 && !packed ? 1 : columns;
 #pragma clang loop unroll(full)
   for (int first = 0; first < columns; first += step_columns) {
+    const OPERAND *operands = packed ? panel + begin / STEP * (size_t)columns : NULL;
     size_t k = begin;
     for (; k + STEP <= end; k += STEP) {
       OPERAND activation[LINEAR_ROWS];
@@ -54,17 +62,19 @@ static inline __attribute__((always_inline)) void TILE_NAME(LINEAR_NAME)(const f
 #pragma clang loop unroll(full)
       for (int c = first; c < first + step_columns; c++) {
         const WEIGHT *p = w + c * weight_stride + (ptrdiff_t)k;
-        OPERAND weight = LOAD_WEIGHT(p);
-        if (rows == 1) __builtin_prefetch((const char *)p + PREFETCH_BYTES);
+        OPERAND weight = packed ? operands[c] : LOAD_WEIGHT(p);
+        if (!packed)
+          __builtin_prefetch(rows == 1 ? (const char *)p + PREFETCH_BYTES : (const char *)(p + columns * weight_stride));
 #pragma clang loop unroll(full)
         for (int r = 0; r < rows; r++)
           sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], activation[r], weight);
       }
+      if (packed) operands += columns;
     }
     if (k == end) continue;
 #pragma clang loop unroll(full)
     for (int c = first; c < first + step_columns; c++) {
-      OPERAND weight = LOAD_WEIGHT_FIRST(w + c * weight_stride + (ptrdiff_t)k, end - k);
+      OPERAND weight = packed ? operands[c] : LOAD_WEIGHT_FIRST(w + c * weight_stride + (ptrdiff_t)k, end - k);
 #pragma clang loop unroll(full)
       for (int r = 0; r < rows; r++)
         sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], LOAD_ACTIVATION_FIRST(x[r] + k, end - k), weight);
@@ -101,57 +111,107 @@ static inline __attribute__((always_inline)) void TILE_NAME(LINEAR_NAME)(const f
   }
 }
 
-static void LINEAR_NAME(const fovea_linear *work) {
-  // Activation rows walked for each group of columns: half of a 1 MiB L2, so that they stay there while weights stream by.
+// Copies `columns` rows of the weights, whole tiles.
+static inline void COPY_PANELS(const fovea_linear *work, size_t column, size_t columns, OPERAND *panels) {
+  const WEIGHT *rows = (const WEIGHT *)work->weights + (ptrdiff_t)column * work->weight_stride;
+  for (size_t tile = 0; tile < columns; tile += LINEAR_COLUMNS, rows += LINEAR_COLUMNS * work->weight_stride) {
+    size_t k = 0;
+    for (; k + STEP <= work->depth; k += STEP, panels += LINEAR_COLUMNS)
+#pragma clang loop unroll(full)
+      for (int c = 0; c < LINEAR_COLUMNS; c++) {
+        const WEIGHT *p = rows + c * work->weight_stride + (ptrdiff_t)k;
+        __builtin_prefetch(p + LINEAR_COLUMNS * work->weight_stride);
+        panels[c] = LOAD_WEIGHT(p);
+      }
+    if (k == work->depth) continue;
+    for (int c = 0; c < LINEAR_COLUMNS; c++)
+      panels[c] = LOAD_WEIGHT_FIRST(rows + c * work->weight_stride + (ptrdiff_t)k, work->depth - k);
+    panels += LINEAR_COLUMNS;
+  }
+}
+
+// The first `column_count` columns, whole tiles, for all rows.
+static void FROM_PANELS(const fovea_linear *work, size_t column_count) {
   const size_t depth = work->depth, row_bytes = depth * sizeof(ACTIVATION);
-  size_t row_block = row_bytes == 0 ? work->row_count : (512u << 10) / row_bytes;
+  const size_t steps = (depth + STEP - 1) / STEP;
+  // Activation rows walked for each group of columns: half of a 1 MiB L2, so that they stay there meanwhile.
+  size_t row_block = row_bytes == 0 ? work->row_count : (512u << 10) / row_bytes / LINEAR_ROWS * LINEAR_ROWS;
   if (row_block < 4 * LINEAR_ROWS) row_block = 4 * LINEAR_ROWS;
-  const size_t part_count = work->row_count == 1 ? 1 : (row_bytes + PART_BYTES - 1) / PART_BYTES;
+  const size_t part_count = (row_bytes + PART_BYTES - 1) / PART_BYTES;
   size_t part = depth;
   if (part_count > 1) {
-    part = ((depth + part_count - 1) / part_count + STEP - 1) / STEP * STEP;
+    part = (steps + part_count - 1) / part_count * STEP;
     if (row_block > PART_ROWS) row_block = PART_ROWS;
   }
-  // The columns whose weights stay in L1 while rows of activations come out of L2 once for all of them.
-  size_t group = part == 0 ? LINEAR_COLUMNS : GROUP_BYTES / (part * sizeof(WEIGHT)) / LINEAR_COLUMNS * LINEAR_COLUMNS;
+  size_t group =
+      part == 0 ? GROUP_COLUMNS : GROUP_BYTES / ((part + STEP - 1) / STEP * sizeof(OPERAND)) / LINEAR_COLUMNS * LINEAR_COLUMNS;
   if (group < LINEAR_COLUMNS) group = LINEAR_COLUMNS;
   if (group > GROUP_COLUMNS) group = GROUP_COLUMNS;
   V waiting[PART_ROWS * GROUP_COLUMNS];
   for (size_t first = 0; first < work->row_count; first += row_block) {
-    size_t last = work->row_count - first < row_block ? work->row_count : first + row_block;
-    size_t column = 0;
-    if (last - first == 1) {
-      for (; column + LINEAR_ROW1_COLUMNS <= work->column_count; column += LINEAR_ROW1_COLUMNS)
-        TILE_NAME(LINEAR_NAME)(work, first, column, 1, LINEAR_ROW1_COLUMNS, 0, depth, waiting);
-    }
-    while (column + LINEAR_COLUMNS <= work->column_count) {
-      size_t end_column = column + group;
-      if (end_column > work->column_count)
-        end_column = column + (work->column_count - column) / LINEAR_COLUMNS * LINEAR_COLUMNS;
+    const size_t last = work->row_count - first < row_block ? work->row_count : first + row_block;
+    for (size_t column = 0; column < column_count; column += group) {
+      const size_t end_column = column_count - column < group ? column_count : column + group;
+      OPERAND *panels = (OPERAND *)work->panels + column * steps;
+      // The weights of the next group come from memory while those of this one are at work.
+      const bool copies = first == 0 && !work->panels_hold_weights;
+      const char *ahead = (const char *)((const WEIGHT *)work->weights + (ptrdiff_t)end_column * work->weight_stride);
+      size_t lines = copies && end_column < column_count ? group * depth * sizeof(WEIGHT) / 64 : 0;
+      const size_t tile_count = (last - first) / LINEAR_ROWS * (group / LINEAR_COLUMNS) * part_count;
+      const size_t tile_lines = tile_count ? (lines + tile_count - 1) / tile_count : lines;
+      if (copies) COPY_PANELS(work, column, end_column - column, panels);
       size_t begin = 0;
       do {
         const size_t end = depth - begin < part ? depth : begin + part;
         size_t row = first;
         V *sums = waiting;
-#define TILES(rows_constant)                                                                      \
-  for (; row + rows_constant <= last; row += rows_constant)                                       \
-    for (size_t c = column; c < end_column; c += LINEAR_COLUMNS, sums += rows_constant * LINEAR_COLUMNS) \
-      TILE_NAME(LINEAR_NAME)(work, row, c, rows_constant, LINEAR_COLUMNS, begin, end, sums);
+#define TILES(rows_constant)                                                                               \
+  for (; row + rows_constant <= last; row += rows_constant)                                                \
+    for (size_t c = column; c < end_column; c += LINEAR_COLUMNS, sums += rows_constant * LINEAR_COLUMNS) { \
+      for (size_t i = 0; i < tile_lines && lines > 0; i++, lines--, ahead += 64)                           \
+        __builtin_prefetch(ahead, 0, 2);                                                                   \
+      TILE(work, row, c, rows_constant, LINEAR_COLUMNS, begin, end, sums, true,                            \
+           panels + (c - column) * steps);                                                                 \
+    }
         TILES(LINEAR_ROWS)
         TILES(2)
         TILES(1)
 #undef TILES
         begin = end;
       } while (begin < depth);
-      column = end_column;
     }
-    for (; column < work->column_count; column++)
-      for (size_t row = first; row < last; row++) TILE_NAME(LINEAR_NAME)(work, row, column, 1, 1, 0, depth, waiting);
   }
 }
 
-#undef TILE_NAME
-#undef TILE_NAME_
+static void LINEAR_NAME(const fovea_linear *work) {
+  const size_t depth = work->depth, row_count = work->row_count;
+  size_t column = 0;
+  if (work->panels) {
+    column = work->column_count / LINEAR_COLUMNS * LINEAR_COLUMNS;
+    FROM_PANELS(work, column);
+  } else if (row_count == 1) {
+    for (; column + LINEAR_ROW1_COLUMNS <= work->column_count; column += LINEAR_ROW1_COLUMNS)
+      TILE(work, 0, column, 1, LINEAR_ROW1_COLUMNS, 0, depth, NULL, false, NULL);
+  }
+  for (; column + LINEAR_COLUMNS <= work->column_count; column += LINEAR_COLUMNS) {
+    size_t row = 0;
+#define TILES(rows_constant)                                  \
+  for (; row + rows_constant <= row_count; row += rows_constant) \
+    TILE(work, row, column, rows_constant, LINEAR_COLUMNS, 0, depth, NULL, false, NULL);
+    TILES(LINEAR_ROWS)
+    TILES(2)
+    TILES(1)
+#undef TILES
+  }
+  for (; column < work->column_count; column++)
+    for (size_t row = 0; row < row_count; row++) TILE(work, row, column, 1, 1, 0, depth, NULL, false, NULL);
+}
+
+#undef TILE
+#undef COPY_PANELS
+#undef FROM_PANELS
+#undef JOIN_NAME
+#undef JOIN_NAME_
 #undef PREFETCH_BYTES
 #undef PART_BYTES
 #undef PART_ROWS

@@ -55,13 +55,15 @@ extension ComputeStream {
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
     let rowBlock = max(1, min(128, activations.count))
     let product = PreparedProduct(up, inputs, kernels: kernels)
-    let halves = PieceHalves(count: rowBlock * grain, productScratch: product.scratchByteCount)
+    let halves = PieceHalves(count: rowBlock * grain, productScratch: product.scratchByteCount(columnCount: grain))
     forEachPiece(pieces.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let columns = pieces.piece(piece).columns
       let sums = halves.gates(scratch)
       for first in stride(from: 0, to: activations.count, by: rowBlock) {
         let rows = first..<min(activations.count, first + rowBlock)
-        product.multiply(rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch)
+        product.multiply(
+          rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch,
+          scratchHoldsWeights: first > 0)
         for row in rows {
           activation.apply(
             kernels, gate: sums + (row - first) * grain, up: nil,
@@ -92,9 +94,13 @@ extension ComputeStream {
     let innerWeights = groups.flatMap { [$0.block.gate, $0.block.up] }
     let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights)
     let rowBlock = max(1, min(128, mostRows))
-    let gateProducts = groups.map { PreparedProduct($0.block.gate, inputs, kernels: kernels) }
-    let upProducts = groups.map { PreparedProduct($0.block.up, inputs, kernels: kernels) }
-    let productScratch = (gateProducts + upProducts).map(\.scratchByteCount).max() ?? 0
+    let gateProducts = groups.map {
+      PreparedProduct($0.block.gate, inputs, rowCount: $0.activations.count, kernels: kernels)
+    }
+    let upProducts = groups.map {
+      PreparedProduct($0.block.up, inputs, rowCount: $0.activations.count, kernels: kernels)
+    }
+    let productScratch = (gateProducts + upProducts).map { $0.scratchByteCount(columnCount: innerGrain) }.max() ?? 0
     let halves = PieceHalves(count: rowBlock * innerGrain, productScratch: productScratch)
     forEachPiece(inner.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let (index, columns) = inner.piece(piece)
@@ -103,10 +109,12 @@ extension ComputeStream {
       for first in stride(from: 0, to: group.activations.count, by: rowBlock) {
         let rows = first..<min(group.activations.count, first + rowBlock)
         let inputRows = firstRows[index] + rows.lowerBound..<firstRows[index] + rows.upperBound
-        for (product, half) in [(gateProducts[index], gates), (upProducts[index], ups)] {
-          product.multiply(
-            rows: inputRows, columns: columns, outputs: half, outputStride: innerGrain, scratch: scratch)
-        }
+        gateProducts[index].multiply(
+          rows: inputRows, columns: columns, outputs: gates, outputStride: innerGrain, scratch: scratch,
+          scratchHoldsWeights: first > 0)
+        upProducts[index].multiply(
+          rows: inputRows, columns: columns, outputs: ups, outputStride: innerGrain,
+          scratch: halves.upScratch(scratch), scratchHoldsWeights: first > 0)
         for row in rows {
           let offset = (row - first) * innerGrain
           activation.apply(
@@ -117,11 +125,14 @@ extension ComputeStream {
       }
     }
 
-    let (outer, _) = pieces(groups.map(\.block.down.outputSize))
+    let (outer, outerGrain) = pieces(groups.map(\.block.down.outputSize))
     let outerWeights = groups.map(\.block.down)
     let activated = prepare(first.activated.extended(to: rowCount), for: outerWeights)
-    let products = outerWeights.map { PreparedProduct($0, activated, kernels: kernels) }
-    forEachPiece(outer.count, scratchByteCount: products.map(\.scratchByteCount).max() ?? 0) { piece, scratch in
+    let products = groups.map {
+      PreparedProduct($0.block.down, activated, rowCount: $0.activated.count, kernels: kernels)
+    }
+    let outerScratch = products.map { $0.scratchByteCount(columnCount: outerGrain) }.max() ?? 0
+    forEachPiece(outer.count, scratchByteCount: outerScratch) { piece, scratch in
       let (index, columns) = outer.piece(piece)
       let group = groups[index]
       products[index].multiply(

@@ -114,7 +114,7 @@ extension ComputeStream {
     let columnCounts = products.map(\.weights.outputSize)
     let grain = columnGrain(rowCount: activations.count, columnCounts: columnCounts)
     let pieces = GroupPieces(columnCounts: columnCounts, grain: grain)
-    let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount) }
+    let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount(columnCount: grain)) }
     forEachPiece(pieces.count, scratchByteCount: scratchByteCount) { piece, scratch in
       let (index, columns) = pieces.piece(piece)
       let (product, outputs, stride) = placed[index]
@@ -140,14 +140,20 @@ extension ComputeStream {
     // Both halves of a block of rows stay in the second-level cache until they meet.
     let rowBlock = max(1, min(128, activations.count))
     let halves = PieceHalves(
-      count: rowBlock * grain, productScratch: max(products.0.scratchByteCount, products.1.scratchByteCount))
+      count: rowBlock * grain,
+      productScratch: max(
+        products.0.scratchByteCount(columnCount: grain), products.1.scratchByteCount(columnCount: grain)))
     forEachPiece((columnCount + grain - 1) / grain, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let columns = piece * grain..<min(columnCount, (piece + 1) * grain)
       let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
       for first in stride(from: 0, to: activations.count, by: rowBlock) {
         let rows = first..<min(activations.count, first + rowBlock)
-        products.0.multiply(rows: rows, columns: columns, outputs: gates, outputStride: grain, scratch: scratch)
-        products.1.multiply(rows: rows, columns: columns, outputs: ups, outputStride: grain, scratch: scratch)
+        products.0.multiply(
+          rows: rows, columns: columns, outputs: gates, outputStride: grain, scratch: scratch,
+          scratchHoldsWeights: first > 0)
+        products.1.multiply(
+          rows: rows, columns: columns, outputs: ups, outputStride: grain, scratch: halves.upScratch(scratch),
+          scratchHoldsWeights: first > 0)
         for row in rows {
           let offset = (row - first) * grain
           activation.apply(
@@ -161,21 +167,25 @@ extension ComputeStream {
   }
 }
 
-/// How a piece of a gated block divides its scratch: the products' own, then both products.
+/// How a piece of a gated block divides its scratch: that of each product, then the results of both.
 struct PieceHalves {
-  private let offset: Int
+  private let productScratch: Int
   private let count: Int
 
-  /// - Parameter count: the elements of each half.
+  /// - Parameters:
+  ///   - count: the elements of each half.
+  ///   - productScratch: the bytes of scratch of each product.
   init(count: Int, productScratch: Int) {
     self.count = count
-    offset = productScratch
+    self.productScratch = productScratch
   }
 
-  var scratchByteCount: Int { offset + 2 * count * MemoryLayout<Float>.stride }
+  var scratchByteCount: Int { 2 * (productScratch + count * MemoryLayout<Float>.stride) }
+
+  func upScratch(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch + productScratch }
 
   func gates(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
-    (scratch + offset).assumingMemoryBound(to: Float.self)
+    (scratch + 2 * productScratch).assumingMemoryBound(to: Float.self)
   }
 
   func ups(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> { gates(scratch) + count }

@@ -110,10 +110,19 @@ struct PreparedProduct {
   private let bias: UnsafePointer<Float>?
   private let activations: ActivationRows
   private let depth: Int
+  /// Whether weights are copied to panels before rows meet them.
+  private let usesPanels: Bool
   /// The columns of the result.
   let columnCount: Int
 
-  init(_ linear: LinearWeights, _ inputs: ProductInputs, kernels: UnsafePointer<fovea_kernels>) {
+  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured: the wider the
+  /// weights, the earlier they crowd the first-level cache.
+  private static func leastPanelRows(weightByteCount: Int) -> Int { weightByteCount == 4 ? 16 : 64 }
+
+  /// - Parameter rowCount: the rows that will be multiplied; all of the inputs unless given.
+  init(
+    _ linear: LinearWeights, _ inputs: ProductInputs, rowCount: Int? = nil, kernels: UnsafePointer<fovea_kernels>
+  ) {
     let stored = linear.kernelWeights
     self.kernels = kernels
     weights = stored.base
@@ -121,6 +130,8 @@ struct PreparedProduct {
     activations = inputs.activations
     depth = stored.inputSize
     columnCount = stored.outputSize
+    usesPanels =
+      rowCount ?? inputs.activations.count >= Self.leastPanelRows(weightByteCount: stored.elementByteCount)
     guard let (matrix, codeForm) = stored.codes else {
       form = .elements(
         stored.kernel(kernels, activationType: activations.type.kernelElement), width: stored.elementByteCount)
@@ -136,29 +147,29 @@ struct PreparedProduct {
   /// Rows of quantised weights that are widened at once.
   private static let widenedRowCount = 16
 
-  /// The scratch of ``multiply(rows:columns:outputs:outputStride:accumulates:scratch:)``, whole cache lines.
-  var scratchByteCount: Int {
+  /// The scratch of ``multiply(rows:columns:outputs:outputStride:accumulates:scratch:scratchHoldsWeights:)`` for pieces
+  /// of at most `columnCount` columns, whole cache lines.
+  func scratchByteCount(columnCount: Int) -> Int {
     switch form {
-    case .elements: 0
+    case .elements: panelByteCount(columnCount)
     case .codes: (fovea_quantized_scratch_byte_count(depth) + 63) / 64 * 64
-    case .widened: Self.widenedRowCount * depth * MemoryLayout<Float>.stride
+    case .widened: panelByteCount(columnCount) + Self.widenedRowCount * depth * MemoryLayout<Float>.stride
     }
   }
 
+  private func panelByteCount(_ columnCount: Int) -> Int {
+    usesPanels ? fovea_linear_panel_byte_count(columnCount, depth) : 0
+  }
+
   /// Columns `columns` of rows `rows` of inputs · weightsᵀ + bias, to `outputs`, where the first of both goes.
+  ///
+  /// - Parameter scratchHoldsWeights: whether the last call with this scratch was for the same columns.
   func multiply(
     rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int,
-    accumulates: Bool = false, scratch: UnsafeMutableRawPointer
+    accumulates: Bool = false, scratch: UnsafeMutableRawPointer, scratchHoldsWeights: Bool = false
   ) {
     let bias = bias.map { $0 + columns.lowerBound }
-    switch form {
-    case .elements(let kernel, let width):
-      var work = linear(rows: rows, outputs: outputs, outputStride: outputStride, accumulates: accumulates)
-      work.weights = UnsafeRawPointer(weights + columns.lowerBound * depth * width)
-      work.bias = bias
-      work.column_count = columns.count
-      kernel?(&work)
-    case .codes(let matrix, let rounded, let groupSize):
+    if case .codes(let matrix, let rounded, let groupSize) = form {
       let first = rows.lowerBound
       var work = fovea_quantized_linear(
         codes: UnsafePointer(rounded.codes + first * fovea_code_stride(depth)),
@@ -167,35 +178,34 @@ struct PreparedProduct {
         weights: matrix.rows(from: columns.lowerBound), bias: bias, outputs: outputs, output_stride: outputStride,
         row_count: rows.count, column_count: columns.count, depth: depth, accumulates: accumulates, scratch: scratch)
       kernels.pointee.quantized_linear(&work)
+      return
+    }
+    var work = fovea_linear(
+      activations: UnsafeRawPointer(activations.row(rows.lowerBound)), activation_stride: activations.stride,
+      weights: nil, weight_stride: depth, bias: bias, outputs: outputs, output_stride: outputStride,
+      row_count: rows.count, column_count: columns.count, depth: depth, accumulates: accumulates,
+      panels: usesPanels ? scratch : nil, panels_hold_weights: scratchHoldsWeights)
+    switch form {
+    case .elements(let kernel, let width):
+      work.weights = UnsafeRawPointer(weights + columns.lowerBound * depth * width)
+      kernel?(&work)
     case .widened(let matrix):
-      let widened = scratch.assumingMemoryBound(to: Float.self)
-      var work = linear(rows: rows, outputs: outputs, outputStride: outputStride, accumulates: accumulates)
+      let widened = (scratch + panelByteCount(columns.count)).assumingMemoryBound(to: Float.self)
       work.weights = UnsafeRawPointer(widened)
       for offset in stride(from: 0, to: columns.count, by: Self.widenedRowCount) {
         work.column_count = min(Self.widenedRowCount, columns.count - offset)
-        var part = matrix.rows(from: columns.lowerBound + offset)
-        for row in 0..<work.column_count { fovea_dequantize_row(&part, row, depth, widened + row * depth) }
+        // Columns past the last whole tile are not in the panels.
+        if !usesPanels || !scratchHoldsWeights || columns.count % Self.widenedRowCount != 0 {
+          var part = matrix.rows(from: columns.lowerBound + offset)
+          for row in 0..<work.column_count { fovea_dequantize_row(&part, row, depth, widened + row * depth) }
+        }
         work.bias = bias.map { $0 + offset }
         work.outputs = outputs + offset
+        if usesPanels { work.panels = scratch + panelByteCount(offset) }
         kernels.pointee.linear.0.0?(&work)
       }
+    case .codes: break
     }
-  }
-
-  /// All but the columns.
-  private func linear(
-    rows: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int, accumulates: Bool
-  ) -> fovea_linear {
-    var work = fovea_linear()
-    work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
-    work.activation_stride = activations.stride
-    work.weight_stride = depth
-    work.outputs = outputs
-    work.output_stride = outputStride
-    work.row_count = rows.count
-    work.depth = depth
-    work.accumulates = accumulates
-    return work
   }
 }
 

@@ -26,10 +26,11 @@ import Testing
     }
   }
 
-  /// Activations, weights, bias and results of one product, laid out one element past an aligned start.
+  /// Activations, weights, bias and results of one product, laid out one element past an aligned start; with panels the
+  /// first call copies the weights and the others find them.
   private func run(
     _ pair: TypePair, _ set: InstructionSet, rows: Int, columns: Int, depth: Int, rowsPerCall: Int,
-    accumulates: Bool = false
+    accumulates: Bool = false, usesPanels: Bool = false
   ) throws -> (got: [Double], expected: [Double], magnitude: [Double]) {
     var random = RandomValues(seed: UInt64(rows * 1_000_003 + columns * 1009 + depth))
     // A NaN before and after each operand shows any read outside of it.
@@ -41,14 +42,23 @@ import Testing
     let biasTensor = Tensor(bias, shape: [columns], elementType: .float32)
     let outputs = Tensor([Float](repeating: 2, count: rows * columns), shape: [rows, columns])
     let kernel = try #require(pair.kernel(set))
+    let panels = TensorStorage(byteCount: usesPanels ? fovea_linear_panel_byte_count(columns, depth) : 0)
     for first in stride(from: 0, to: rows, by: rowsPerCall) {
       let out = outputs.baseAddress.assumingMemoryBound(to: Float.self) + first * columns
-      var work = fovea_linear(
-        activations: UnsafeRawPointer(x.baseAddress + (1 + first * depth) * pair.activation.byteCount),
-        activation_stride: depth, weights: UnsafeRawPointer(w.baseAddress + pair.weight.byteCount),
-        weight_stride: depth, bias: UnsafePointer(biasTensor.baseAddress.assumingMemoryBound(to: Float.self)),
-        outputs: out, output_stride: columns, row_count: min(rowsPerCall, rows - first), column_count: columns,
-        depth: depth, accumulates: accumulates)
+      var work = fovea_linear()
+      work.activations = UnsafeRawPointer(x.baseAddress + (1 + first * depth) * pair.activation.byteCount)
+      work.activation_stride = depth
+      work.weights = UnsafeRawPointer(w.baseAddress + pair.weight.byteCount)
+      work.weight_stride = depth
+      work.bias = UnsafePointer(biasTensor.baseAddress.assumingMemoryBound(to: Float.self))
+      work.outputs = out
+      work.output_stride = columns
+      work.row_count = min(rowsPerCall, rows - first)
+      work.column_count = columns
+      work.depth = depth
+      work.accumulates = accumulates
+      work.panels = usesPanels ? panels.baseAddress : nil
+      work.panels_hold_weights = first > 0
       kernel(&work)
     }
     let (xs, ws) = (x.doubles(), w.doubles())
@@ -99,6 +109,20 @@ import Testing
         #expect(cut.got == whole.got, "\(pair) \(set.name) \(rowsPerCall) rows a call")
       }
       #expect(firstMismatch(whole.got, whole.expected, absolute: 1e-4, relative: 1e-5) == nil)
+    }
+  }
+  @Test("a copy of the weights in panels gives the same bits, at depths of one part and of several", arguments: TypePair.all)
+  func sameBitsOfPanels(pair: TypePair) throws {
+    for set in InstructionSet.available {
+      for (rows, columns, depth) in [(70, 37, 75), (131, 21, 1500), (9, 40, 1291), (300, 5, 640), (1, 16, 32)] {
+        let direct = try run(pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rows)
+        for rowsPerCall in [rows, 64] {
+          let copied = try run(
+            pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rowsPerCall, usesPanels: true)
+          #expect(copied.got == direct.got, "\(pair) \(set.name) \(rows)x\(columns)x\(depth), \(rowsPerCall) a call")
+        }
+        #expect(firstMismatch(direct.got, direct.expected, absolute: 1e-4, relative: 1e-5) == nil)
+      }
     }
   }
 }

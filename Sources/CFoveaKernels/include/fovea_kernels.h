@@ -35,6 +35,10 @@ typedef struct {
   size_t column_count;
   size_t depth;
   bool accumulates;  // add to what outputs holds
+  // Memory for a copy of the weights that many rows are read fastest from, 64-byte aligned, of
+  // fovea_linear_panel_byte_count bytes; or null. The same bits come out.
+  void *panels;
+  bool panels_hold_weights;  // from the call before, for the same columns
 } fovea_linear;
 typedef void (*fovea_linear_kernel)(const fovea_linear *work);
 
@@ -264,6 +268,8 @@ typedef struct {
   void (*scale)(const float *inputs, float factor, void *outputs, fovea_element output_element, size_t count);
 } fovea_kernels;
 
+// The bytes of `panels` in fovea_linear, whole cache lines; enough for every table.
+size_t fovea_linear_panel_byte_count(size_t column_count, size_t depth);
 // Sizes of the packed layouts in bytes, rounded up to 64; the same for every table.
 size_t fovea_packed_query_byte_count(fovea_tile tile, size_t row_count, size_t dimension);
 size_t fovea_packed_key_byte_count(fovea_tile tile, size_t dimension);
