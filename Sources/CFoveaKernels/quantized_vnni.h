@@ -229,19 +229,22 @@ static inline void store_outputs(const fovea_quantized_linear *work, size_t row,
   v_store_first(out, total, count);
 }
 
-#include "quantized_vnni_row.h"
+// Up to so many rows go by the weights as they lie; for more these are spread for tiles.
+#define FEW_ROWS 4
+
+#include "quantized_vnni_rows.h"
 #include "quantized_vnni_tile.h"
 
 static void quantized_linear_vnni(const fovea_quantized_linear *work) {
   if (work->column_count == 0) return;
   const unsigned bits = work->weights.bits;
-  if (work->row_count != 1 || (bits != 4 && bits != 8)) {
+  if (work->row_count > FEW_ROWS || (bits != 4 && bits != 8)) {
     quantized_tiles(work);
   } else if (bits == 8) {
-    quantized_row_8(work);
+    quantized_rows_8(work);
   } else if (work->weights.kind == FOVEA_MXFP4) {
-    quantized_row_mxfp4(work);
+    quantized_rows_mxfp4(work);
   } else {
-    quantized_row_4(work);
+    quantized_rows_4(work);
   }
 }

@@ -111,7 +111,7 @@ import Testing
       #expect(firstMismatch(whole.got, whole.expected, absolute: 1e-4, relative: 1e-5) == nil)
     }
   }
-  @Test("a copy of the weights in panels gives the same bits, at depths of one part and of several", arguments: TypePair.all)
+  @Test("weights copied to panels give the same bits, at depths of one part and of several", arguments: TypePair.all)
   func sameBitsOfPanels(pair: TypePair) throws {
     for set in InstructionSet.available {
       for (rows, columns, depth) in [(70, 37, 75), (131, 21, 1500), (9, 40, 1291), (300, 5, 640), (1, 16, 32)] {
