@@ -23,6 +23,8 @@ WORK = ROOT / ".build-compare/models"
 # llama.cpp caches keys and values in float16. Two roundings of the
 # weights differ by more on random tokens, which no model expects.
 TOLERANCES = {"float32": 1e-2, "bfloat16": 5e-2, "float16": 2e-2, "8bit": 0.4, "4bit": 1.5}
+# Random tokens whose losses are compared first.
+CHECKED_TOKENS = 96
 
 
 def random_tokens(count: int, vocabulary: int, seed: int) -> list[int]:
@@ -77,7 +79,8 @@ class LlamaCpp:
         if not self.model:
             raise RuntimeError(f"llama.cpp does not load {path}")
         parameters = llama_cpp.llama_context_default_params()
-        parameters.n_ctx = options.depth + options.prompt + options.generate + 64
+        # Room for what is checked before, too.
+        parameters.n_ctx = options.depth + max(options.prompt + options.generate, CHECKED_TOKENS) + 64
         parameters.n_batch = 2048
         parameters.n_ubatch = 512
         parameters.n_threads = parameters.n_threads_batch = options.threads
@@ -189,7 +192,7 @@ def peers_of(folder: pathlib.Path, type_name: str, options: argparse.Namespace) 
 
 def check(peers: list, type_name: str, vocabulary: int) -> None:
     """The losses of the same random tokens must agree before anything is timed."""
-    tokens = random_tokens(96, vocabulary, 1)
+    tokens = random_tokens(CHECKED_TOKENS, vocabulary, 1)
     expected = peers[0].losses(tokens)
     for peer in peers[1:]:
         got = peer.losses(tokens)
