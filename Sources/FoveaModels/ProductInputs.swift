@@ -168,43 +168,58 @@ struct PreparedProduct {
     rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int,
     accumulates: Bool = false, scratch: UnsafeMutableRawPointer, scratchHoldsWeights: Bool = false
   ) {
-    let bias = bias.map { $0 + columns.lowerBound }
-    if case .codes(let matrix, let rounded, let groupSize) = form {
-      let first = rows.lowerBound
-      var work = fovea_quantized_linear(
-        codes: UnsafePointer(rounded.codes + first * fovea_code_stride(depth)),
-        scales: UnsafePointer(rounded.scales + first * (depth / Int(FOVEA_CODE_BLOCK))),
-        sums: UnsafePointer(rounded.sums + first * (depth / groupSize)),
-        weights: matrix.rows(from: columns.lowerBound), bias: bias, outputs: outputs, output_stride: outputStride,
-        row_count: rows.count, column_count: columns.count, depth: depth, accumulates: accumulates, scratch: scratch)
-      kernels.pointee.quantized_linear(&work)
-      return
-    }
-    var work = fovea_linear(
-      activations: UnsafeRawPointer(activations.row(rows.lowerBound)), activation_stride: activations.stride,
-      weights: nil, weight_stride: depth, bias: bias, outputs: outputs, output_stride: outputStride,
-      row_count: rows.count, column_count: columns.count, depth: depth, accumulates: accumulates,
-      panels: usesPanels ? scratch : nil, panels_hold_weights: scratchHoldsWeights)
+    var work = fovea_linear()
+    work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
+    work.activation_stride = activations.stride
+    work.weight_stride = depth
+    work.bias = bias.map { $0 + columns.lowerBound }
+    work.outputs = outputs
+    work.output_stride = outputStride
+    work.row_count = rows.count
+    work.column_count = columns.count
+    work.depth = depth
+    work.accumulates = accumulates
+    work.panels = usesPanels ? scratch : nil
+    work.panels_hold_weights = scratchHoldsWeights
     switch form {
     case .elements(let kernel, let width):
       work.weights = UnsafeRawPointer(weights + columns.lowerBound * depth * width)
       kernel?(&work)
     case .widened(let matrix):
-      let widened = (scratch + panelByteCount(columns.count)).assumingMemoryBound(to: Float.self)
-      work.weights = UnsafeRawPointer(widened)
-      for offset in stride(from: 0, to: columns.count, by: Self.widenedRowCount) {
-        work.column_count = min(Self.widenedRowCount, columns.count - offset)
-        // Columns past the last whole tile are not in the panels.
-        if !usesPanels || !scratchHoldsWeights || columns.count % Self.widenedRowCount != 0 {
-          var part = matrix.rows(from: columns.lowerBound + offset)
-          for row in 0..<work.column_count { fovea_dequantize_row(&part, row, depth, widened + row * depth) }
-        }
-        work.bias = bias.map { $0 + offset }
-        work.outputs = outputs + offset
-        if usesPanels { work.panels = scratch + panelByteCount(offset) }
-        kernels.pointee.linear.0.0?(&work)
+      multiplyWidened(work, matrix.rows(from: columns.lowerBound), scratch: scratch)
+    case .codes(let matrix, let rounded, let groupSize):
+      let first = rows.lowerBound
+      var work = fovea_quantized_linear(
+        codes: UnsafePointer(rounded.codes + first * fovea_code_stride(depth)),
+        scales: UnsafePointer(rounded.scales + first * (depth / Int(FOVEA_CODE_BLOCK))),
+        sums: UnsafePointer(rounded.sums + first * (depth / groupSize)),
+        weights: matrix.rows(from: columns.lowerBound), bias: work.bias, outputs: outputs,
+        output_stride: outputStride, row_count: rows.count, column_count: columns.count, depth: depth,
+        accumulates: accumulates, scratch: scratch)
+      kernels.pointee.quantized_linear(&work)
+    }
+  }
+
+  /// The product of `whole`, which lacks the weights, with `matrix`, a few of whose rows are widened at a time.
+  private func multiplyWidened(
+    _ whole: fovea_linear, _ matrix: fovea_quantized_matrix, scratch: UnsafeMutableRawPointer
+  ) {
+    let widened = (scratch + panelByteCount(whole.column_count)).assumingMemoryBound(to: Float.self)
+    // Columns past the last whole tile are not in the panels.
+    let isHeld =
+      usesPanels && whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.widenedRowCount)
+    var work = whole
+    work.weights = UnsafeRawPointer(widened)
+    for offset in stride(from: 0, to: whole.column_count, by: Self.widenedRowCount) {
+      work.column_count = min(Self.widenedRowCount, whole.column_count - offset)
+      if !isHeld {
+        var part = matrix.rows(from: offset)
+        for row in 0..<work.column_count { fovea_dequantize_row(&part, row, depth, widened + row * depth) }
       }
-    case .codes: break
+      work.bias = whole.bias.map { $0 + offset }
+      work.outputs = whole.outputs + offset
+      if usesPanels { work.panels = scratch + panelByteCount(offset) }
+      kernels.pointee.linear.0.0?(&work)
     }
   }
 }

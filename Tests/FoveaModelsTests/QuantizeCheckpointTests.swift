@@ -10,6 +10,7 @@ import Testing
     var checkpoint = TinyCheckpoint()
     checkpoint.hiddenSize = 64
     checkpoint.intermediateSize = 96
+    checkpoint.contextLength = 160
     checkpoint.elementType = .bfloat16
     return checkpoint
   }
@@ -112,6 +113,34 @@ import Testing
         let error = zip(try logits(target), expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
         #expect((error / norm).squareRoot() < limit, "\(bits) bits: \((error / norm).squareRoot())")
         #expect(error > 0)
+      }
+    }
+  }
+
+  @Test("more rows than one block give the bits of a few, widened weights too")
+  func longPrompts() throws {
+    try withTemporaryFolder { folder in
+      let source = folder + "/in"
+      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
+      try tiny().write(to: source)
+      for bits in [3, 8] {
+        try quantize(
+          source, folder + "/\(bits)", QuantizationRule(scheme: QuantizationScheme(bits: bits, groupSize: 32)))
+      }
+      // The second block of rows of a gated product finds the weights where the first one left them.
+      let tokens = (0..<150).map { 3 + $0 % 27 }
+      for name in ["in", "3", "8"] {
+        for precision in Precision.allCases {
+          let model = try DecoderModel.load(folder: folder + "/" + name, precision: precision)
+          let whole = try model.evaluate(tokens, cache: model.makeCache(), logits: .all).floats()
+          let cache = model.makeCache()
+          var logits: [Float] = []
+          for first in stride(from: 0, to: tokens.count, by: 7) {
+            let part = Array(tokens[first..<min(tokens.count, first + 7)])
+            logits += try model.evaluate(part, cache: cache, logits: .all).floats()
+          }
+          #expect(logits.map(\.bitPattern) == whole.map(\.bitPattern), "\(name) \(precision)")
+        }
       }
     }
   }
