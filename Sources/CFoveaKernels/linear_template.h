@@ -14,9 +14,9 @@
 // of two, fight for the same sets of the cache. Where the rows of a tile would not fit the first-level cache together,
 // the depth is walked in parts and the accumulators wait in between.
 
-// How far ahead of a single row's weights memory is asked for; 1024 and 2048 were slower. The columns of a tile are as many
-// streams, which the prefetchers do not follow: for several rows, and for a copy, the same place in the next tile's columns
-// is asked for instead. Hints past the end do no harm.
+// How far ahead of a single row's weights memory is asked for; 1024 and 2048 were slower. The columns of a tile are as
+// many streams, which the prefetchers do not follow: for several rows, and for a copy, the same place in the next tile's
+// columns is asked for instead. Hints past the end do no harm.
 #define PREFETCH_BYTES 4096
 // The most bytes of a row in one part of the depth, and of the weights that a row of tiles walks by: with 4 rows of
 // activations they take 30 of the 32 or 48 KiB of an L1 cache.
@@ -144,8 +144,8 @@ static void FROM_PANELS(const fovea_linear *work, size_t column_count) {
     part = (steps + part_count - 1) / part_count * STEP;
     if (row_block > PART_ROWS) row_block = PART_ROWS;
   }
-  size_t group =
-      part == 0 ? GROUP_COLUMNS : GROUP_BYTES / ((part + STEP - 1) / STEP * sizeof(OPERAND)) / LINEAR_COLUMNS * LINEAR_COLUMNS;
+  const size_t column_bytes = (part + STEP - 1) / STEP * sizeof(OPERAND);
+  size_t group = part == 0 ? GROUP_COLUMNS : GROUP_BYTES / column_bytes / LINEAR_COLUMNS * LINEAR_COLUMNS;
   if (group < LINEAR_COLUMNS) group = LINEAR_COLUMNS;
   if (group > GROUP_COLUMNS) group = GROUP_COLUMNS;
   V waiting[PART_ROWS * GROUP_COLUMNS];

@@ -115,6 +115,7 @@ static inline __attribute__((always_inline)) void quantized_rows_of(const fovea_
   }
 }
 
+_Static_assert(FEW_ROWS == 4, "a case for each number of rows");
 static inline __attribute__((always_inline)) void quantized_rows(const fovea_quantized_linear *work,
                                                                  const bool is_half, const bool is_mxfp4) {
   switch (work->row_count) {

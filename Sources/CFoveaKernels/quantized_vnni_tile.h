@@ -34,7 +34,7 @@ static void spread_codes(const fovea_quantized_linear *work, size_t column, __m5
         __m512i bytes;
         if (is_half || weights->bits == 8) {
           const uint8_t *p = weights->codes + (ptrdiff_t)row * weights->code_stride;
-          __builtin_prefetch(p + 32 * weights->code_stride + first);
+          __builtin_prefetch(p + TILE_COLUMNS * weights->code_stride + first);
           bytes = load_first_bytes(p + first, byte_count - first);
         } else {
           uint8_t codes[64] = {0};

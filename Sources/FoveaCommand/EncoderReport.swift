@@ -48,11 +48,8 @@ struct EncoderReport: InspectReport {
     prompts = embedder.prompts.keys.sorted()
     let byteCounts = try Checkpoint.open(folder: modelFolder).byteCounts
     weightBytes = byteCounts.values.reduce(0, +)
-    weightBytesByType = Dictionary(uniqueKeysWithValues: byteCounts.map { ($0.key.rawValue, $0.value) })
-    switch embedder.tokenizer {
-    case .success(let tokenizer): (self.tokenizer, tokenizerError) = (ModelReport.Tokenizer(tokenizer), nil)
-    case .failure(let error): (tokenizer, tokenizerError) = (nil, String(describing: error))
-    }
+    weightBytesByType = byTypeName(byteCounts)
+    (tokenizer, tokenizerError) = ModelReport.Tokenizer.fields(embedder.tokenizer.map { $0 })
     self.precision = precision.rawValue
     instructionSet = stream.instructionSet.name
     availableInstructionSets = InstructionSet.available.map(\.name)

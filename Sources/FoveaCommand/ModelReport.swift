@@ -15,6 +15,14 @@ struct ModelReport: InspectReport {
       endOfTextToken = tokenizer.endOfTextToken
     }
 
+    /// The tokenizer, if there is one, or why it cannot be read.
+    static func fields(_ tokenizer: Result<(any Fovea.Tokenizer)?, any Error>) -> (Tokenizer?, error: String?) {
+      switch tokenizer {
+      case .success(let tokenizer): (tokenizer.map(Tokenizer.init), nil)
+      case .failure(let error): (nil, String(describing: error))
+      }
+    }
+
     /// The tokenizer for people.
     var text: String { "\(kind), \(vocabularySize) tokens" }
   }
@@ -61,18 +69,10 @@ struct ModelReport: InspectReport {
     endOfTextTokens = configuration.endOfTextTokens
     parameterCount = model.parameterCount
     weightBytes = model.weightByteCount
-    weightBytesByType = Dictionary(
-      uniqueKeysWithValues: model.elementTypeByteCounts.map { ($0.key.rawValue, $0.value) })
+    weightBytesByType = byTypeName(model.elementTypeByteCounts)
     cacheBytesPerToken = model.cacheByteCountPerPosition
     cacheBytesAtFullContext = model.cacheByteCount(length: configuration.contextLength)
-    switch tokenizer {
-    case .success(let tokenizer):
-      self.tokenizer = tokenizer.map(Tokenizer.init)
-      tokenizerError = nil
-    case .failure(let error):
-      self.tokenizer = nil
-      tokenizerError = String(describing: error)
-    }
+    (self.tokenizer, tokenizerError) = Tokenizer.fields(tokenizer)
     precision = model.precision.rawValue
     instructionSet = model.stream.instructionSet.name
     availableInstructionSets = InstructionSet.available.map(\.name)
@@ -100,6 +100,11 @@ extension ModelReport {
         ("tokenizer", tokenizerText),
       ] + computeRows)
   }
+}
+
+/// The bytes of each element type by its name, as JSON has them.
+func byTypeName(_ byteCounts: [ElementType: Int]) -> [String: Int] {
+  Dictionary(uniqueKeysWithValues: byteCounts.map { ($0.key.rawValue, $0.value) })
 }
 
 /// The bytes of each element type, the most first.

@@ -130,8 +130,9 @@ struct PreparedProduct {
     activations = inputs.activations
     depth = stored.inputSize
     columnCount = stored.outputSize
-    usesPanels =
-      rowCount ?? inputs.activations.count >= Self.leastPanelRows(weightByteCount: stored.elementByteCount)
+    // Codes that do not meet rounded activations are widened first.
+    let weightByteCount = stored.codes == nil ? stored.elementByteCount : MemoryLayout<Float>.stride
+    usesPanels = (rowCount ?? inputs.activations.count) >= Self.leastPanelRows(weightByteCount: weightByteCount)
     guard let (matrix, codeForm) = stored.codes else {
       form = .elements(
         stored.kernel(kernels, activationType: activations.type.kernelElement), width: stored.elementByteCount)
