@@ -43,9 +43,15 @@ static size_t depth_steps(fovea_tile tile, size_t dimension) {
   return tile == FOVEA_TILE_BFLOAT16 ? (dimension + 1) / 2 : dimension;
 }
 
-// Operands are of float32 at most; vectors have 16 elements of it at most.
+// Operands are of float32 at most; a step has at most 32 elements, and there is one step more.
+static size_t packed_depth(size_t depth) { return round_up(depth, 32) + 32; }
+
 size_t fovea_linear_panel_byte_count(size_t column_count, size_t depth) {
-  return column_count * round_up(depth, 32) * 4;
+  return column_count * packed_depth(depth) * 4;
+}
+
+size_t fovea_packed_rows_byte_count(size_t row_count, size_t depth) {
+  return round_up(row_count, FOVEA_ROW_BLOCK) * packed_depth(depth) * 4;
 }
 
 size_t fovea_packed_query_byte_count(fovea_tile tile, size_t row_count, size_t dimension) {

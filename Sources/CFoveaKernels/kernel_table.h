@@ -1,6 +1,10 @@
     // The entries that every instruction set fills the same way.
     .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
+#ifdef LINEAR_PANEL_ROWS
+    .pack_rows[FOVEA_FLOAT32] = pack_rows_f32,
+    .pack_rows[FOVEA_BFLOAT16] = pack_rows_bf16,
+#endif
     .activation_codes = QUANTIZED(activation_codes),
     .quantized_linear = QUANTIZED(quantized_linear),
     .packed_linear = packed_linear,

@@ -15,6 +15,9 @@
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 8
 #define LINEAR_ACCUMULATORS 16
+// 6 x 2 accumulators + 2 weights + 1 activation.
+#define LINEAR_PANEL_ROWS 6
+#define LINEAR_PANEL_VECTORS 2
 #include "linear_kernels.h"
 
 #define PANEL_VECTORS 2

@@ -15,10 +15,18 @@
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 16
 #define LINEAR_ACCUMULATORS 16
+// 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds.
+#define LINEAR_PANEL_ROWS 12
+#define LINEAR_PANEL_VECTORS 2
 #define LINEAR_WITHOUT_BFLOAT16_PAIRS
 #include "linear_kernels.h"
 
+#define NAME(x) x##_bfloat16
+#define MULTIPLY_ADD(acc, a, w) _mm512_dpbf16_ps(acc, (__m512bh)(a), (__m512bh)(w))
+#include "linear_panel_template.h"
+
 #define LINEAR_NAME linear_bf16_bf16
+#define PACK_ROWS_NAME pack_rows_bf16
 #define ACTIVATION uint16_t
 #define WEIGHT uint16_t
 #define STEP 32
@@ -28,6 +36,7 @@
 #define LOAD_WEIGHT(p) LOAD_ACTIVATION(p)
 #define LOAD_WEIGHT_FIRST(p, count) LOAD_ACTIVATION_FIRST(p, count)
 #define MULTIPLY_ADD(acc, a, w) _mm512_dpbf16_ps(acc, a, w)
+#define MULTIPLY_PANEL multiply_panel_bfloat16
 #include "linear_template.h"
 
 #define PANEL_VECTORS 4

@@ -13,6 +13,9 @@
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 8
 #define LINEAR_ACCUMULATORS 16
+// 12 x 2 accumulators + 2 weights + 1 activation.
+#define LINEAR_PANEL_ROWS 12
+#define LINEAR_PANEL_VECTORS 2
 #include "linear_kernels.h"
 
 #define PANEL_VECTORS 4

@@ -5,86 +5,66 @@
 //   OPERAND              the vector type of an operand
 //   LOAD_ACTIVATION(p), LOAD_ACTIVATION_FIRST(p, count), LOAD_WEIGHT(p), LOAD_WEIGHT_FIRST(p, count)
 //   MULTIPLY_ADD(acc, activation, weight)
+//   MULTIPLY_PANEL       multiply_panel of linear_panel_template.h with this arithmetic
+//   PACK_ROWS_NAME       if defined, the name of the function that packs rows of ACTIVATION for it
 //
 // A tile of rows x columns holds one accumulator vector per output, so that every output has the same order of
 // additions in every tile shape: lanes along depth, then the tree of v_reduce.
 //
-// With `panels`, weights are copied as operands first, a tile's columns side by side, step after step: many rows then
-// read one aligned stream, where the rows of the matrix would begin anywhere in a cache line and, at depths near a power
-// of two, fight for the same sets of the cache. Where the rows of a tile would not fit the first-level cache together,
-// the depth is walked in parts and the accumulators wait in between.
+// With `packed_activations`, weights are copied to panels first, a tile's columns side by side, and linear_panel_template.h
+// multiplies them.
 
 // How far ahead of a single row's weights memory is asked for; 1024 and 2048 were slower. The columns of a tile are as
-// many streams, which the prefetchers do not follow: for several rows, and for a copy, the same place in the next tile's
-// columns is asked for instead. Hints past the end do no harm.
+// many streams, which the prefetchers do not follow: for several rows the same place in the next tile's columns is asked
+// for instead, for a copy the columns themselves, a few steps ahead. Hints past the end do no harm.
 #define PREFETCH_BYTES 4096
-// The most bytes of a row in one part of the depth, and of the weights that a row of tiles walks by: with 4 rows of
-// activations they take 30 of the 32 or 48 KiB of an L1 cache.
-#define PART_BYTES 2560
-#define GROUP_BYTES 20480
-#define GROUP_COLUMNS 16
-// Rows whose accumulators wait between the parts.
-#define PART_ROWS 64
+#define COPY_PREFETCH_BYTES 256
 #define JOIN_NAME_(name, suffix) name##suffix
 #define JOIN_NAME(name, suffix) JOIN_NAME_(name, suffix)
 #define TILE JOIN_NAME(LINEAR_NAME, _tile)
-#define COPY_PANELS JOIN_NAME(LINEAR_NAME, _copy_panels)
+#define COPY_PANEL JOIN_NAME(LINEAR_NAME, _copy_panel)
 #define FROM_PANELS JOIN_NAME(LINEAR_NAME, _from_panels)
 
-// The part [begin, end) of the depth; `waiting` holds the accumulators where it is not all of it. With `packed` the
-// weights are read from the tile's `panel`.
 static inline __attribute__((always_inline)) void TILE(const fovea_linear *work, size_t row, size_t column,
-                                                       const int rows, const int columns, size_t begin, size_t end,
-                                                       V *waiting, const bool packed, const OPERAND *panel) {
+                                                       const int rows, const int columns) {
   V sums[LINEAR_ACCUMULATORS];
   const ACTIVATION *x[LINEAR_ROWS];
   const WEIGHT *w = (const WEIGHT *)work->weights + (ptrdiff_t)column * work->weight_stride;
   const ptrdiff_t weight_stride = work->weight_stride;
 #pragma clang loop unroll(full)
   for (int i = 0; i < LINEAR_ACCUMULATORS; i++) sums[i] = v_zero();
-  if (begin > 0) {
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows * columns; i++) sums[i] = waiting[i];
-  }
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++)
     x[r] = (const ACTIVATION *)work->activations + (ptrdiff_t)(row + (size_t)r) * work->activation_stride;
 
   // For one row the weights come out of memory: column after column they are one stream, which the prefetchers follow.
-  const int step_columns = rows == 1 && !packed ? 1 : columns;
+  const int step_columns = rows == 1 ? 1 : columns;
 #pragma clang loop unroll(full)
   for (int first = 0; first < columns; first += step_columns) {
-    const OPERAND *operands = packed ? panel + begin / STEP * (size_t)columns : NULL;
-    size_t k = begin;
-    for (; k + STEP <= end; k += STEP) {
+    size_t k = 0;
+    for (; k + STEP <= work->depth; k += STEP) {
       OPERAND activation[LINEAR_ROWS];
 #pragma clang loop unroll(full)
       for (int r = 0; r < rows; r++) activation[r] = LOAD_ACTIVATION(x[r] + k);
 #pragma clang loop unroll(full)
       for (int c = first; c < first + step_columns; c++) {
         const WEIGHT *p = w + c * weight_stride + (ptrdiff_t)k;
-        OPERAND weight = packed ? operands[c] : LOAD_WEIGHT(p);
-        if (!packed)
-          __builtin_prefetch(rows == 1 ? (const char *)p + PREFETCH_BYTES : (const char *)(p + columns * weight_stride));
+        OPERAND weight = LOAD_WEIGHT(p);
+        __builtin_prefetch(rows == 1 ? (const char *)p + PREFETCH_BYTES : (const char *)(p + columns * weight_stride));
 #pragma clang loop unroll(full)
         for (int r = 0; r < rows; r++)
           sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], activation[r], weight);
       }
-      if (packed) operands += columns;
     }
-    if (k == end) continue;
+    const size_t left = work->depth - k;
+    if (left == 0) continue;
 #pragma clang loop unroll(full)
     for (int c = first; c < first + step_columns; c++) {
-      OPERAND weight = packed ? operands[c] : LOAD_WEIGHT_FIRST(w + c * weight_stride + (ptrdiff_t)k, end - k);
+      OPERAND weight = LOAD_WEIGHT_FIRST(w + c * weight_stride + (ptrdiff_t)k, left);
 #pragma clang loop unroll(full)
       for (int r = 0; r < rows; r++)
-        sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], LOAD_ACTIVATION_FIRST(x[r] + k, end - k), weight);
+        sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], LOAD_ACTIVATION_FIRST(x[r] + k, left), weight);
     }
-  }
-  if (end < work->depth) {
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows * columns; i++) waiting[i] = sums[i];
-    return;
   }
 
   float totals[LINEAR_ACCUMULATORS];
@@ -112,112 +92,113 @@ static inline __attribute__((always_inline)) void TILE(const fovea_linear *work,
   }
 }
 
-// Copies `columns` rows of the weights, whole tiles.
-static inline void COPY_PANELS(const fovea_linear *work, size_t column, size_t columns, OPERAND *panels) {
-  const WEIGHT *rows = (const WEIGHT *)work->weights + (ptrdiff_t)column * work->weight_stride;
-  for (size_t tile = 0; tile < columns; tile += LINEAR_COLUMNS, rows += LINEAR_COLUMNS * work->weight_stride) {
-    size_t k = 0;
-    for (; k + STEP <= work->depth; k += STEP, panels += LINEAR_COLUMNS)
+// The panel of the columns from `column` on: the vectors of one lane of the steps after those of another, in the order of
+// the lanes' places.
+static void COPY_PANEL(const fovea_linear *work, size_t column, V *panel) {
+  const size_t steps = panel_steps(work->depth, STEP);
+  for (size_t vector = 0; vector < LINEAR_PANEL_VECTORS; vector++) {
+    const WEIGHT *source =
+        (const WEIGHT *)work->weights + (ptrdiff_t)(column + vector * LANES) * work->weight_stride;
+    for (size_t step = 0; step < steps; step++) {
+      const size_t k = step * STEP, left = work->depth - k;
+      V rows[LANES];
 #pragma clang loop unroll(full)
-      for (int c = 0; c < LINEAR_COLUMNS; c++) {
-        const WEIGHT *p = rows + c * work->weight_stride + (ptrdiff_t)k;
-        __builtin_prefetch(p + LINEAR_COLUMNS * work->weight_stride);
-        panels[c] = LOAD_WEIGHT(p);
+      for (int i = 0; i < LANES; i++) {
+        const WEIGHT *p = source + i * work->weight_stride + (ptrdiff_t)k;
+        __builtin_prefetch((const char *)p + COPY_PREFETCH_BYTES);
+        rows[i] = left >= STEP ? (V)LOAD_WEIGHT(p) : (V)LOAD_WEIGHT_FIRST(p, left);
       }
-    if (k == work->depth) continue;
-    for (int c = 0; c < LINEAR_COLUMNS; c++)
-      panels[c] = LOAD_WEIGHT_FIRST(rows + c * work->weight_stride + (ptrdiff_t)k, work->depth - k);
-    panels += LINEAR_COLUMNS;
+      v_transpose(rows);
+#pragma clang loop unroll(full)
+      for (int lane = 0; lane < LANES; lane++)
+        panel[((size_t)LANE_PLACE(lane) * lane_stride(steps) + step) * LINEAR_PANEL_VECTORS + vector] = rows[lane];
+    }
   }
 }
 
-// The first `column_count` columns, whole tiles, for all rows.
-static void FROM_PANELS(const fovea_linear *work, size_t column_count) {
-  const size_t depth = work->depth, row_bytes = depth * sizeof(ACTIVATION);
-  const size_t steps = (depth + STEP - 1) / STEP;
-  // Activation rows walked for each group of columns: half of a 1 MiB L2, so that they stay there meanwhile.
-  size_t row_block = row_bytes == 0 ? work->row_count : (512u << 10) / row_bytes / LINEAR_ROWS * LINEAR_ROWS;
-  if (row_block < 4 * LINEAR_ROWS) row_block = 4 * LINEAR_ROWS;
-  const size_t part_count = (row_bytes + PART_BYTES - 1) / PART_BYTES;
-  size_t part = depth;
-  if (part_count > 1) {
-    part = (steps + part_count - 1) / part_count * STEP;
-    if (row_block > PART_ROWS) row_block = PART_ROWS;
-  }
-  const size_t column_bytes = (part + STEP - 1) / STEP * sizeof(OPERAND);
-  size_t group = part == 0 ? GROUP_COLUMNS : GROUP_BYTES / column_bytes / LINEAR_COLUMNS * LINEAR_COLUMNS;
-  if (group < LINEAR_COLUMNS) group = LINEAR_COLUMNS;
-  if (group > GROUP_COLUMNS) group = GROUP_COLUMNS;
-  V waiting[PART_ROWS * GROUP_COLUMNS];
-  for (size_t first = 0; first < work->row_count; first += row_block) {
-    const size_t last = work->row_count - first < row_block ? work->row_count : first + row_block;
-    for (size_t column = 0; column < column_count; column += group) {
-      const size_t end_column = column_count - column < group ? column_count : column + group;
-      OPERAND *panels = (OPERAND *)work->panels + column * steps;
-      // The weights of the next group come from memory while those of this one are at work.
-      const bool copies = first == 0 && !work->panels_hold_weights;
-      const char *ahead = (const char *)((const WEIGHT *)work->weights + (ptrdiff_t)end_column * work->weight_stride);
-      size_t lines = copies && end_column < column_count ? group * depth * sizeof(WEIGHT) / 64 : 0;
-      const size_t tile_count = (last - first) / LINEAR_ROWS * (group / LINEAR_COLUMNS) * part_count;
-      const size_t tile_lines = tile_count ? (lines + tile_count - 1) / tile_count : lines;
-      if (copies) COPY_PANELS(work, column, end_column - column, panels);
-      size_t begin = 0;
-      do {
-        const size_t end = depth - begin < part ? depth : begin + part;
-        size_t row = first;
-        V *sums = waiting;
-#define TILES(rows_constant)                                                                               \
-  for (; row + rows_constant <= last; row += rows_constant)                                                \
-    for (size_t c = column; c < end_column; c += LINEAR_COLUMNS, sums += rows_constant * LINEAR_COLUMNS) { \
-      for (size_t i = 0; i < tile_lines && lines > 0; i++, lines--, ahead += 64)                           \
-        __builtin_prefetch(ahead, 0, 2);                                                                   \
-      TILE(work, row, c, rows_constant, LINEAR_COLUMNS, begin, end, sums, true,                            \
-           panels + (c - column) * steps);                                                                 \
+// All whole panels; returns where the columns begin that are left.
+static size_t FROM_PANELS(const fovea_linear *work) {
+  const size_t width = LINEAR_PANEL_VECTORS * LANES, steps = panel_steps(work->depth, STEP);
+  const size_t end = work->column_count / width * width;
+  for (size_t column = 0; column < end; column += width) {
+    V *panel = (V *)work->panels + column * lane_stride(steps);
+    if (!work->panels_hold_weights) COPY_PANEL(work, column, panel);
+    const char *next = work->next;
+    size_t byte_count = work->next_byte_count;
+    if (column + width < end) {
+      next = (const char *)((const WEIGHT *)work->weights + (ptrdiff_t)(column + width) * work->weight_stride);
+      byte_count = work->panels_hold_weights ? 0 : width * work->depth * sizeof(WEIGHT);
     }
-        TILES(LINEAR_ROWS)
-        TILES(2)
-        TILES(1)
-#undef TILES
-        begin = end;
-      } while (begin < depth);
+    MULTIPLY_PANEL(work, panel, column, steps, next, byte_count);
+  }
+  return end;
+}
+
+#ifdef PACK_ROWS_NAME
+// The rows in blocks, of each the elements of one lane of the steps after those of another, as panels have them.
+static void PACK_ROWS_NAME(const fovea_row_pack *work) {
+  const size_t steps = panel_steps(work->depth, STEP);
+  const size_t block_stride = fovea_packed_rows_byte_count(FOVEA_ROW_BLOCK, work->depth) / sizeof(float);
+  for (size_t block = 0; block < work->row_count; block += FOVEA_ROW_BLOCK) {
+    float *packed = (float *)work->packed + block / FOVEA_ROW_BLOCK * block_stride;
+    for (size_t group = 0; group < FOVEA_ROW_BLOCK; group += LANES) {
+      const size_t width = FOVEA_ROW_BLOCK - group < LANES ? FOVEA_ROW_BLOCK - group : LANES;
+      const size_t left_rows = work->row_count - block, present = left_rows < group ? 0 : left_rows - group;
+      const ACTIVATION *source = (const ACTIVATION *)work->rows + (ptrdiff_t)(block + group) * work->stride;
+      for (size_t step = 0; step < steps; step++) {
+        const size_t k = step * STEP, left = work->depth - k;
+        V rows[LANES];
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < LANES; i++) {
+          const ACTIVATION *p = source + (ptrdiff_t)i * work->stride + (ptrdiff_t)k;
+          rows[i] = v_zero();
+          if (i < width && i < present)
+            rows[i] = left >= STEP ? (V)LOAD_ACTIVATION(p) : (V)LOAD_ACTIVATION_FIRST(p, left);
+        }
+        v_transpose(rows);
+#pragma clang loop unroll(full)
+        for (int lane = 0; lane < LANES; lane++) {
+          float *target = packed + ((size_t)LANE_PLACE(lane) * lane_stride(steps) + step) * FOVEA_ROW_BLOCK + group;
+          if (width == LANES) v_store(target, rows[lane]);
+          else v_store_first(target, rows[lane], width);
+        }
+      }
     }
   }
 }
+#endif
 
 static void LINEAR_NAME(const fovea_linear *work) {
-  const size_t depth = work->depth, row_count = work->row_count;
+  const size_t row_count = work->row_count;
   size_t column = 0;
-  if (work->panels) {
-    column = work->column_count / LINEAR_COLUMNS * LINEAR_COLUMNS;
-    FROM_PANELS(work, column);
+  if (work->packed_activations) {
+    column = FROM_PANELS(work);
   } else if (row_count == 1) {
     for (; column + LINEAR_ROW1_COLUMNS <= work->column_count; column += LINEAR_ROW1_COLUMNS)
-      TILE(work, 0, column, 1, LINEAR_ROW1_COLUMNS, 0, depth, NULL, false, NULL);
+      TILE(work, 0, column, 1, LINEAR_ROW1_COLUMNS);
   }
   for (; column + LINEAR_COLUMNS <= work->column_count; column += LINEAR_COLUMNS) {
     size_t row = 0;
-#define TILES(rows_constant)                                  \
-  for (; row + rows_constant <= row_count; row += rows_constant) \
-    TILE(work, row, column, rows_constant, LINEAR_COLUMNS, 0, depth, NULL, false, NULL);
+#define TILES(rows_constant) \
+  for (; row + rows_constant <= row_count; row += rows_constant) TILE(work, row, column, rows_constant, LINEAR_COLUMNS);
     TILES(LINEAR_ROWS)
     TILES(2)
     TILES(1)
 #undef TILES
   }
   for (; column < work->column_count; column++)
-    for (size_t row = 0; row < row_count; row++) TILE(work, row, column, 1, 1, 0, depth, NULL, false, NULL);
+    for (size_t row = 0; row < row_count; row++) TILE(work, row, column, 1, 1);
 }
 
 #undef TILE
-#undef COPY_PANELS
+#undef COPY_PANEL
 #undef FROM_PANELS
+#undef PACK_ROWS_NAME
+#undef MULTIPLY_PANEL
 #undef JOIN_NAME
 #undef JOIN_NAME_
 #undef PREFETCH_BYTES
-#undef PART_BYTES
-#undef PART_ROWS
-#undef GROUP_BYTES
-#undef GROUP_COLUMNS
+#undef COPY_PREFETCH_BYTES
 #undef LINEAR_NAME
 #undef ACTIVATION
 #undef WEIGHT

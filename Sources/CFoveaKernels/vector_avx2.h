@@ -111,6 +111,8 @@ static inline V v_reduce(const V a[LANES]) {
     pair[i] = v_add(_mm256_unpacklo_ps(half[2 * i], half[2 * i + 1]), _mm256_unpackhi_ps(half[2 * i], half[2 * i + 1]));
   return v_add(_mm256_shuffle_ps(pair[0], pair[1], 0x44), _mm256_shuffle_ps(pair[0], pair[1], 0xEE));
 }
+// The place of a lane in the order in which v_reduce's tree takes the lanes: those that are added first are neighbours.
+#define LANE_PLACE(lane) (((lane) & 4) >> 2 | ((lane) & 2) | ((lane) & 1) << 2)
 
 // rows[i] lane j becomes rows[j] lane i.
 static inline void v_transpose(V rows[LANES]) {

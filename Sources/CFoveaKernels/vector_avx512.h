@@ -93,6 +93,8 @@ static inline V v_reduce(const V a[LANES]) {
   V sums = v_add(_mm512_shuffle_ps(pair[0], pair[1], 0x44), _mm512_shuffle_ps(pair[0], pair[1], 0xEE));
   return _mm512_shuffle_f32x4(sums, sums, _MM_SHUFFLE(3, 1, 2, 0));
 }
+// The place of a lane in the order in which v_reduce's tree takes the lanes: those that are added first are neighbours.
+#define LANE_PLACE(lane) (((lane) & 8) >> 3 | ((lane) & 4) >> 1 | ((lane) & 2) << 1 | ((lane) & 1) << 3)
 
 // columns[i] = element i of each of the 16 rows, of the first 8 elements. Half vectors leave registers for two groups
 // of keys beside their sums, and one level of shuffles less than 16 by 16.

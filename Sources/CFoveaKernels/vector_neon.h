@@ -98,6 +98,8 @@ static inline V v_select_range(V x, V other, int32_t first, int32_t begin, int32
 
 // Lane i of the result is the sum of the lanes of a[i], neighbours first.
 static inline V v_reduce(const V a[LANES]) { return vpaddq_f32(vpaddq_f32(a[0], a[1]), vpaddq_f32(a[2], a[3])); }
+// The place of a lane in the order in which v_reduce's tree takes the lanes: those that are added first are neighbours.
+#define LANE_PLACE(lane) (lane)
 
 // rows[i] lane j becomes rows[j] lane i.
 static inline void v_transpose(V rows[LANES]) {

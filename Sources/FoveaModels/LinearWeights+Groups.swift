@@ -53,7 +53,7 @@ extension ComputeStream {
     let inputs = prepare(activations, for: [up])
     let grain = columnGrain(rowCount: activations.count, columnCounts: [up.outputSize])
     let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
-    let rowBlock = max(1, min(128, activations.count))
+    let rowBlock = PieceHalves.rowsTogether(activations.count)
     let product = PreparedProduct(up, inputs, kernels: kernels)
     let halves = PieceHalves(count: rowBlock * grain, productScratch: product.scratchByteCount(columnCount: grain))
     forEachPiece(pieces.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
@@ -83,8 +83,11 @@ extension ComputeStream {
     let kernels = kernelTable
     let rowCount = groups.reduce(0) { $0 + $1.activations.count }
     let mostRows = groups.map(\.activations.count).max() ?? 0
-    var firstRows = [0]
-    for group in groups.dropLast() { firstRows.append(firstRows[firstRows.count - 1] + group.activations.count) }
+    var rowRanges: [Range<Int>] = []
+    for group in groups {
+      let first = rowRanges.last?.upperBound ?? 0
+      rowRanges.append(first..<first + group.activations.count)
+    }
     func pieces(_ columnCounts: [Int]) -> (GroupPieces, grain: Int) {
       let grain = columnGrain(rowCount: mostRows, columnCounts: columnCounts)
       return (GroupPieces(columnCounts: columnCounts, grain: grain), grain)
@@ -92,14 +95,12 @@ extension ComputeStream {
 
     let (inner, innerGrain) = pieces(groups.map(\.block.gate.outputSize))
     let innerWeights = groups.flatMap { [$0.block.gate, $0.block.up] }
-    let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights)
-    let rowBlock = max(1, min(128, mostRows))
-    let gateProducts = groups.map {
-      PreparedProduct($0.block.gate, inputs, rowCount: $0.activations.count, kernels: kernels)
+    let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights, groups: rowRanges)
+    let rowBlock = PieceHalves.rowsTogether(mostRows)
+    let gateProducts = groups.enumerated().map {
+      PreparedProduct($1.block.gate, inputs, group: $0, kernels: kernels)
     }
-    let upProducts = groups.map {
-      PreparedProduct($0.block.up, inputs, rowCount: $0.activations.count, kernels: kernels)
-    }
+    let upProducts = groups.enumerated().map { PreparedProduct($1.block.up, inputs, group: $0, kernels: kernels) }
     let productScratch = (gateProducts + upProducts).map { $0.scratchByteCount(columnCount: innerGrain) }.max() ?? 0
     let halves = PieceHalves(count: rowBlock * innerGrain, productScratch: productScratch)
     forEachPiece(inner.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
@@ -108,7 +109,8 @@ extension ComputeStream {
       let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
       for first in stride(from: 0, to: group.activations.count, by: rowBlock) {
         let rows = first..<min(group.activations.count, first + rowBlock)
-        let inputRows = firstRows[index] + rows.lowerBound..<firstRows[index] + rows.upperBound
+        let firstRow = rowRanges[index].lowerBound
+        let inputRows = firstRow + rows.lowerBound..<firstRow + rows.upperBound
         gateProducts[index].multiply(
           rows: inputRows, columns: columns, outputs: gates, outputStride: innerGrain, scratch: scratch,
           scratchHoldsWeights: first > 0)
@@ -127,16 +129,16 @@ extension ComputeStream {
 
     let (outer, outerGrain) = pieces(groups.map(\.block.down.outputSize))
     let outerWeights = groups.map(\.block.down)
-    let activated = prepare(first.activated.extended(to: rowCount), for: outerWeights)
-    let products = groups.map {
-      PreparedProduct($0.block.down, activated, rowCount: $0.activated.count, kernels: kernels)
+    let activated = prepare(first.activated.extended(to: rowCount), for: outerWeights, groups: rowRanges)
+    let products = groups.enumerated().map {
+      PreparedProduct($1.block.down, activated, group: $0, kernels: kernels)
     }
     let outerScratch = products.map { $0.scratchByteCount(columnCount: outerGrain) }.max() ?? 0
     forEachPiece(outer.count, scratchByteCount: outerScratch) { piece, scratch in
       let (index, columns) = outer.piece(piece)
       let group = groups[index]
       products[index].multiply(
-        rows: firstRows[index]..<firstRows[index] + group.activated.count, columns: columns,
+        rows: rowRanges[index], columns: columns,
         outputs: group.outputs.floats() + columns.lowerBound, outputStride: group.outputs.stride, scratch: scratch)
     }
   }

@@ -93,7 +93,7 @@ extension ComputeStream {
       return max(16, (share + 15) / 16 * 16)
     }
     var best = (grain: 64, longestShare: Int.max)
-    for grain in [64, 48, 32] {
+    for grain in [64, 96, 32] {
       let pieceCount = columnCounts.reduce(0) { $0 + ($1 + grain - 1) / grain }
       let longestShare = (pieceCount + threadCount - 1) / threadCount * grain
       if longestShare < best.longestShare { best = (grain, longestShare) }
@@ -137,8 +137,7 @@ extension ComputeStream {
     )
     let columnCount = gate.outputSize
     let grain = columnGrain(rowCount: activations.count, columnCounts: [columnCount])
-    // Both halves of a block of rows stay in the second-level cache until they meet.
-    let rowBlock = max(1, min(128, activations.count))
+    let rowBlock = PieceHalves.rowsTogether(activations.count)
     let halves = PieceHalves(
       count: rowBlock * grain,
       productScratch: max(
@@ -171,6 +170,14 @@ extension ComputeStream {
 struct PieceHalves {
   private let productScratch: Int
   private let count: Int
+
+  /// How many of `rowCount` rows go together, so that both halves stay in the second-level cache until they meet: whole
+  /// blocks of packed rows, at most 120, and never a few at the end.
+  static func rowsTogether(_ rowCount: Int) -> Int {
+    let block = PreparedProduct.rowsPerBlock
+    let runCount = (rowCount + 10 * block - 1) / (10 * block)
+    return max(1, min(rowCount, (rowCount + runCount * block - 1) / max(1, runCount * block) * block))
+  }
 
   /// - Parameters:
   ///   - count: the elements of each half.

@@ -12,10 +12,18 @@ struct RoundedRows {
 struct ProductInputs {
   /// The rows themselves.
   let activations: ActivationRows
+  /// Runs of rows that meet the same weights.
+  let groups: [Range<Int>]
   /// Empty where weights meet activations in float32.
   fileprivate var rounded: [(form: CodeForm, rows: RoundedRows)] = []
+  /// Each group in the kernels' blocks; nil where few rows are read as they lie.
+  fileprivate var packed: [UnsafeRawPointer?]
 
-  fileprivate init(activations: ActivationRows) { self.activations = activations }
+  fileprivate init(activations: ActivationRows, groups: [Range<Int>]) {
+    self.activations = activations
+    self.groups = groups
+    packed = groups.map { _ in nil }
+  }
 
   /// The rounded rows of that form, if there are any.
   fileprivate func rounded(_ form: CodeForm) -> RoundedRows? { rounded.first { $0.form == form }?.rows }
@@ -44,23 +52,36 @@ struct CodeForm: Equatable {
 }
 
 extension ComputeStream {
-  /// Prepares rows of activations for products with `weights`, which all have the same depth. What quantised weights
-  /// take lies in the stream's shared scratch until the next call.
-  func prepare(_ activations: ActivationRows, for weights: some Sequence<LinearWeights>) -> ProductInputs {
-    var inputs = ProductInputs(activations: activations)
-    guard activations.roundsToCodes else { return inputs }
-    let rowCount = activations.count
+  /// Prepares rows of activations for products with `weights`, which all have the same depth. What is made of them lies
+  /// in the stream's shared scratch until the next call.
+  ///
+  /// - Parameter groups: the runs of rows that meet the same weights; nil for one of all rows.
+  func prepare(
+    _ activations: ActivationRows, for weights: some Sequence<LinearWeights>, groups: [Range<Int>]? = nil
+  ) -> ProductInputs {
+    var inputs = ProductInputs(activations: activations, groups: groups ?? [0..<activations.count])
     var depth = 0
     var forms: [CodeForm] = []
+    var leastPackedRows = Int.max
     for linear in weights {
-      guard let form = linear.kernelWeights.codes?.form, !forms.contains(form) else { continue }
       depth = linear.inputSize
-      forms.append(form)
+      if activations.roundsToCodes, let form = linear.kernelWeights.codes?.form {
+        if !forms.contains(form) { forms.append(form) }
+      } else {
+        leastPackedRows = min(leastPackedRows, PreparedProduct.leastPackedRows(linear.kernelWeights))
+      }
     }
-    guard !forms.isEmpty else { return inputs }
+    let pack = kernelTable.pointee.packRows(activations.type)
+    let packedGroups = pack == nil ? [] : inputs.groups.indices.filter { inputs.groups[$0].count >= leastPackedRows }
+    guard !forms.isEmpty || !packedGroups.isEmpty else { return inputs }
+
+    let rowCount = activations.count
     var byteCount = 0
     for form in forms { byteCount = form.layout(rowCount: rowCount, depth: depth, from: byteCount).end }
-    let memory = sharedScratch(byteCount: byteCount)
+    let packedByteCount = packedGroups.reduce(0) {
+      $0 + fovea_packed_rows_byte_count(inputs.groups[$1].count, depth)
+    }
+    let memory = sharedScratch(byteCount: byteCount + packedByteCount)
     var begin = 0
     for form in forms {
       let layout = form.layout(rowCount: rowCount, depth: depth, from: begin)
@@ -71,8 +92,34 @@ extension ComputeStream {
       inputs.rounded.append((form, rows))
       begin = layout.end
     }
+    if !forms.isEmpty { round(activations, depth: depth, to: inputs.rounded) }
+    guard let pack else { return inputs }
+    let pieces = GroupPieces(
+      columnCounts: packedGroups.map { inputs.groups[$0].count }, grain: PreparedProduct.rowsPerBlock)
+    let blockByteCount = fovea_packed_rows_byte_count(PreparedProduct.rowsPerBlock, depth)
+    // A group's blocks are numbered through, as its pieces are.
+    let packed = memory + byteCount
+    var blockCount = 0
+    for group in packedGroups {
+      inputs.packed[group] = UnsafeRawPointer(packed + blockCount * blockByteCount)
+      blockCount += (inputs.groups[group].count + PreparedProduct.rowsPerBlock - 1) / PreparedProduct.rowsPerBlock
+    }
+    let groups = inputs.groups
+    forEachPiece(pieces.count) { piece, _ in
+      let (index, rows) = pieces.piece(piece)
+      let first = groups[packedGroups[index]].lowerBound + rows.lowerBound
+      var work = fovea_row_pack(
+        rows: UnsafeRawPointer(activations.row(first)), stride: activations.stride, row_count: rows.count,
+        depth: depth, packed: packed + piece * blockByteCount)
+      pack(&work)
+    }
+    return inputs
+  }
+
+  private func round(
+    _ activations: ActivationRows, depth: Int, to rounded: [(form: CodeForm, rows: RoundedRows)]
+  ) {
     let kernels = kernelTable
-    let rounded = inputs.rounded
     func round(_ rows: Range<Int>) {
       for (form, target) in rounded {
         let first = rows.lowerBound
@@ -87,8 +134,17 @@ extension ComputeStream {
       }
     }
     // A few rows take less time than a barrier.
-    if rowCount < 4 { round(0..<rowCount) } else { forEachRange(rowCount, grain: 8, round) }
-    return inputs
+    if activations.count < 4 { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
+  }
+}
+
+extension fovea_kernels {
+  fileprivate func packRows(_ type: ElementType) -> fovea_row_pack_kernel? {
+    switch type {
+    case .float32: pack_rows.0
+    case .bfloat16: pack_rows.2
+    default: nil
+    }
   }
 }
 
@@ -109,20 +165,26 @@ struct PreparedProduct {
   private let weights: UnsafeMutableRawPointer
   private let bias: UnsafePointer<Float>?
   private let activations: ActivationRows
+  /// The group's rows in blocks, if weights are copied to panels before rows meet them.
+  private let packedRows: UnsafeRawPointer?
+  private let groupRows: Range<Int>
   private let depth: Int
-  /// Whether weights are copied to panels before rows meet them.
-  private let usesPanels: Bool
   /// The columns of the result.
   let columnCount: Int
 
-  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured: the wider the
-  /// weights, the earlier they crowd the first-level cache.
-  private static func leastPanelRows(weightByteCount: Int) -> Int { weightByteCount == 4 ? 16 : 64 }
+  /// Rows that are packed together; where products take a part of the rows, it begins with a block.
+  static let rowsPerBlock = Int(FOVEA_ROW_BLOCK)
 
-  /// - Parameter rowCount: the rows that will be multiplied; all of the inputs unless given.
-  init(
-    _ linear: LinearWeights, _ inputs: ProductInputs, rowCount: Int? = nil, kernels: UnsafePointer<fovea_kernels>
-  ) {
+  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured: the wider and longer
+  /// the weights' rows, the earlier they crowd the first-level cache. Codes that do not meet rounded activations are
+  /// widened.
+  static func leastPackedRows(_ weights: KernelWeights) -> Int {
+    if weights.codes != nil || weights.elementByteCount == 4 { return 16 }
+    return weights.inputSize >= 1024 ? 24 : 48
+  }
+
+  /// - Parameter group: which of the inputs' groups will be multiplied.
+  init(_ linear: LinearWeights, _ inputs: ProductInputs, group: Int = 0, kernels: UnsafePointer<fovea_kernels>) {
     let stored = linear.kernelWeights
     self.kernels = kernels
     weights = stored.base
@@ -130,9 +192,8 @@ struct PreparedProduct {
     activations = inputs.activations
     depth = stored.inputSize
     columnCount = stored.outputSize
-    // Codes that do not meet rounded activations are widened first.
-    let weightByteCount = stored.codes == nil ? stored.elementByteCount : MemoryLayout<Float>.stride
-    usesPanels = (rowCount ?? inputs.activations.count) >= Self.leastPanelRows(weightByteCount: weightByteCount)
+    groupRows = inputs.groups[group]
+    packedRows = groupRows.count >= Self.leastPackedRows(stored) ? inputs.packed[group] : nil
     guard let (matrix, codeForm) = stored.codes else {
       form = .elements(
         stored.kernel(kernels, activationType: activations.type.kernelElement), width: stored.elementByteCount)
@@ -145,8 +206,8 @@ struct PreparedProduct {
     }
   }
 
-  /// Rows of quantised weights that are widened at once.
-  private static let widenedRowCount = 16
+  /// Rows of quantised weights that are widened at once: whole panels.
+  private static let widenedRowCount = 32
 
   /// The scratch of ``multiply(rows:columns:outputs:outputStride:accumulates:scratch:scratchHoldsWeights:)`` for pieces
   /// of at most `columnCount` columns, whole cache lines.
@@ -159,7 +220,7 @@ struct PreparedProduct {
   }
 
   private func panelByteCount(_ columnCount: Int) -> Int {
-    usesPanels ? fovea_linear_panel_byte_count(columnCount, depth) : 0
+    packedRows == nil ? 0 : fovea_linear_panel_byte_count(columnCount, depth)
   }
 
   /// Columns `columns` of rows `rows` of inputs · weightsᵀ + bias, to `outputs`, where the first of both goes.
@@ -180,11 +241,20 @@ struct PreparedProduct {
     work.column_count = columns.count
     work.depth = depth
     work.accumulates = accumulates
-    work.panels = usesPanels ? scratch : nil
-    work.panels_hold_weights = scratchHoldsWeights
+    if let packedRows {
+      let block = (rows.lowerBound - groupRows.lowerBound) / Self.rowsPerBlock
+      work.packed_activations = packedRows + block * fovea_packed_rows_byte_count(Self.rowsPerBlock, depth)
+      work.panels = scratch
+      work.panels_hold_weights = scratchHoldsWeights
+    }
     switch form {
     case .elements(let kernel, let width):
       work.weights = UnsafeRawPointer(weights + columns.lowerBound * depth * width)
+      if rows.upperBound == groupRows.upperBound {
+        // Most often the thread goes on with the next columns.
+        work.next = work.weights + columns.count * depth * width
+        work.next_byte_count = min(columns.count, columnCount - columns.upperBound) * depth * width
+      }
       kernel?(&work)
     case .widened(let matrix):
       multiplyWidened(work, matrix.rows(from: columns.lowerBound), scratch: scratch)
@@ -208,7 +278,7 @@ struct PreparedProduct {
     let widened = (scratch + panelByteCount(whole.column_count)).assumingMemoryBound(to: Float.self)
     // Columns past the last whole tile are not in the panels.
     let isHeld =
-      usesPanels && whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.widenedRowCount)
+      packedRows != nil && whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.widenedRowCount)
     var work = whole
     work.weights = UnsafeRawPointer(widened)
     for offset in stride(from: 0, to: whole.column_count, by: Self.widenedRowCount) {
@@ -219,7 +289,7 @@ struct PreparedProduct {
       }
       work.bias = whole.bias.map { $0 + offset }
       work.outputs = whole.outputs + offset
-      if usesPanels { work.panels = scratch + panelByteCount(offset) }
+      if packedRows != nil { work.panels = scratch + panelByteCount(offset) }
       kernels.pointee.linear.0.0?(&work)
     }
   }

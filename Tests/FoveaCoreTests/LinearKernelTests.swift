@@ -26,8 +26,8 @@ import Testing
     }
   }
 
-  /// Activations, weights, bias and results of one product, laid out one element past an aligned start; with panels the
-  /// first call copies the weights and the others find them.
+  /// Activations, weights, bias and results of one product, laid out one element past an aligned start. With panels, the
+  /// activations are packed, the first call copies the weights and the others find them.
   private func run(
     _ pair: TypePair, _ set: InstructionSet, rows: Int, columns: Int, depth: Int, rowsPerCall: Int,
     accumulates: Bool = false, usesPanels: Bool = false
@@ -43,6 +43,14 @@ import Testing
     let outputs = Tensor([Float](repeating: 2, count: rows * columns), shape: [rows, columns])
     let kernel = try #require(pair.kernel(set))
     let panels = TensorStorage(byteCount: usesPanels ? fovea_linear_panel_byte_count(columns, depth) : 0)
+    let packed = TensorStorage(byteCount: usesPanels ? fovea_packed_rows_byte_count(rows, depth) : 0)
+    let pack = pair.activation == .float32 ? set.kernels.pointee.pack_rows.0 : set.kernels.pointee.pack_rows.2
+    if usesPanels, let pack {
+      var work = fovea_row_pack(
+        rows: UnsafeRawPointer(x.baseAddress + pair.activation.byteCount), stride: depth, row_count: rows,
+        depth: depth, packed: packed.baseAddress)
+      pack(&work)
+    }
     for first in stride(from: 0, to: rows, by: rowsPerCall) {
       let out = outputs.baseAddress.assumingMemoryBound(to: Float.self) + first * columns
       var work = fovea_linear()
@@ -57,8 +65,15 @@ import Testing
       work.column_count = columns
       work.depth = depth
       work.accumulates = accumulates
-      work.panels = usesPanels ? panels.baseAddress : nil
-      work.panels_hold_weights = first > 0
+      if usesPanels, pack != nil {
+        let blockByteCount = fovea_packed_rows_byte_count(Int(FOVEA_ROW_BLOCK), depth)
+        work.packed_activations = UnsafeRawPointer(
+          packed.baseAddress + first / Int(FOVEA_ROW_BLOCK) * blockByteCount)
+        work.panels = panels.baseAddress
+        work.panels_hold_weights = first > 0
+        work.next = work.weights
+        work.next_byte_count = columns * depth * pair.weight.byteCount
+      }
       kernel(&work)
     }
     let (xs, ws) = (x.doubles(), w.doubles())
@@ -111,15 +126,21 @@ import Testing
       #expect(firstMismatch(whole.got, whole.expected, absolute: 1e-4, relative: 1e-5) == nil)
     }
   }
-  @Test("weights copied to panels give the same bits, at depths of one part and of several", arguments: TypePair.all)
+
+  @Test("packed rows and weights give the same bits, any part of a block and of the columns", arguments: TypePair.all)
   func sameBitsOfPanels(pair: TypePair) throws {
     for set in InstructionSet.available {
-      for (rows, columns, depth) in [(70, 37, 75), (131, 21, 1500), (9, 40, 1291), (300, 5, 640), (1, 16, 32)] {
-        let direct = try run(pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rows)
-        for rowsPerCall in [rows, 64] {
-          let copied = try run(
-            pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rowsPerCall, usesPanels: true)
-          #expect(copied.got == direct.got, "\(pair) \(set.name) \(rows)x\(columns)x\(depth), \(rowsPerCall) a call")
+      let shapes = [
+        (70, 37, 75), (131, 64, 1500), (9, 40, 1291), (300, 5, 640), (1, 32, 32), (29, 97, 31), (12, 32, 1), (5, 33, 0),
+      ]
+      for (rows, columns, depth) in shapes {
+        let direct = try run(
+          pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rows, accumulates: rows % 2 == 0)
+        for rowsPerCall in [rows, 12, 60] {
+          let packed = try run(
+            pair, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rowsPerCall,
+            accumulates: rows % 2 == 0, usesPanels: true)
+          #expect(packed.got == direct.got, "\(pair) \(set.name) \(rows)x\(columns)x\(depth), \(rowsPerCall) a call")
         }
         #expect(firstMismatch(direct.got, direct.expected, absolute: 1e-4, relative: 1e-5) == nil)
       }

@@ -27,7 +27,7 @@ static void compare(const char *table, const char *what, const float *expected, 
   }
 }
 
-enum { ROWS = 9, COLUMNS = 11, DEPTH = 77 };
+enum { ROWS = 17, COLUMNS = 35, DEPTH = 77 };
 
 static void check_linear(const fovea_kernels *table, fovea_element activation, fovea_element weight) {
   const fovea_kernels *scalar = &fovea_kernels_scalar;
@@ -44,9 +44,13 @@ static void check_linear(const fovea_kernels *table, fovea_element activation, f
     work.outputs = got;
     table->linear[activation][weight](&work);
     compare(table->name, "linear", expected, got, ROWS * COLUMNS, 2e-5);
-    // A copy of the weights changes no bit.
-    static _Alignas(64) char panels[COLUMNS * (DEPTH + 32) * 4];
+    // Packing changes no bit; the reference has none.
+    if (!table->pack_rows[activation]) continue;
+    static _Alignas(64) char panels[COLUMNS * (DEPTH + 96) * 4], packed[24 * (DEPTH + 96) * 4];
+    fovea_row_pack pack = {stored_x, (ptrdiff_t)depth, ROWS, depth, packed};
+    table->pack_rows[activation](&pack);
     memcpy(expected, got, sizeof got);
+    work.packed_activations = packed;
     work.panels = panels;
     table->linear[activation][weight](&work);
     compare(table->name, "linear from panels", expected, got, ROWS * COLUMNS, 0);

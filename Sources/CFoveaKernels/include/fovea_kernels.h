@@ -35,12 +35,30 @@ typedef struct {
   size_t column_count;
   size_t depth;
   bool accumulates;  // add to what outputs holds
-  // Memory for a copy of the weights that many rows are read fastest from, 64-byte aligned, of
-  // fovea_linear_panel_byte_count bytes; or null. The same bits come out.
+  // The activations as `pack_rows` lays them out, which many rows are multiplied fastest from, and memory for the weights
+  // in the order that goes with it, 64-byte aligned, of fovea_linear_panel_byte_count bytes; or null. The same bits come
+  // out.
+  const void *packed_activations;
   void *panels;
   bool panels_hold_weights;  // from the call before, for the same columns
+  // With panels, `next_byte_count` bytes that are not read but brought into the second-level cache along the way.
+  const void *next;
+  size_t next_byte_count;
 } fovea_linear;
 typedef void (*fovea_linear_kernel)(const fovea_linear *work);
+
+// Rows of one block of packed activations.
+#define FOVEA_ROW_BLOCK 12
+
+// Packs rows of activations for fovea_linear, block after block of FOVEA_ROW_BLOCK rows; what a last block lacks are zeros.
+typedef struct {
+  const void *rows;  // [row_count, depth]
+  ptrdiff_t stride;
+  size_t row_count;
+  size_t depth;
+  void *packed;  // 64-byte aligned, fovea_packed_rows_byte_count bytes
+} fovea_row_pack;
+typedef void (*fovea_row_pack_kernel)(const fovea_row_pack *work);
 
 // outputs[r, c] = sum over k of activations[r, k] * weights[c, k] (+ the old outputs[r, c]) (+ bias[c]), float32.
 //
@@ -224,6 +242,7 @@ typedef struct {
   // Products by type of the activations and of the weights; null where the pair is not offered:
   // float32 activations go with all weights, bfloat16 activations with bfloat16 weights.
   fovea_linear_kernel linear[FOVEA_ELEMENT_COUNT][FOVEA_ELEMENT_COUNT];
+  fovea_row_pack_kernel pack_rows[FOVEA_ELEMENT_COUNT];  // null: the kernels take no packed activations of that type
 
   // Products with quantised weights.
   void (*activation_codes)(const fovea_activation_codes *work);
@@ -270,6 +289,8 @@ typedef struct {
 
 // The bytes of `panels` in fovea_linear, whole cache lines; enough for every table.
 size_t fovea_linear_panel_byte_count(size_t column_count, size_t depth);
+// The bytes of packed activations: whole blocks, which lie as far apart as one of them takes.
+size_t fovea_packed_rows_byte_count(size_t row_count, size_t depth);
 // Sizes of the packed layouts in bytes, rounded up to 64; the same for every table.
 size_t fovea_packed_query_byte_count(fovea_tile tile, size_t row_count, size_t dimension);
 size_t fovea_packed_key_byte_count(fovea_tile tile, size_t dimension);

@@ -1,0 +1,119 @@
+// Packed rows against panels of weights, for one arithmetic; include after a vector_*.h with these macros, of which it
+// undefines the first two:
+//   NAME(x)                      x with the suffix of the arithmetic
+//   MULTIPLY_ADD(acc, a, w)      on 32-bit lanes: a float32 each, or two bfloat16
+//   LINEAR_PANEL_ROWS, LINEAR_PANEL_VECTORS   the tile: accumulators of rows x vectors of columns
+//
+// linear_template.h adds an output's products in LANES sums, one a lane, and then the sums as a tree. Here the lanes of
+// a vector are outputs, and a tile goes through its products lane by lane of there, in the order in which the tree takes
+// them: what the tree adds then are whole vectors that wait in the first-level cache. So the bits are the same, and in
+// place of two loads for every four multiply-adds and shuffles at the end there is a load for every two of them or less
+// and an addition. Rows and panels are read as two streams, however deep the matrix is.
+#ifndef FOVEA_LINEAR_PANEL
+#define FOVEA_LINEAR_PANEL
+// Levels of the tree.
+#define PANEL_LEVELS (LANES == 16 ? 4 : LANES == 8 ? 3 : 2)
+// How far ahead of a tile its rows are asked for: the next tile's come from the last-level cache or memory.
+#define PANEL_ROW_PREFETCH 4096
+// The rows at the end of a call while which what comes next is asked for.
+#define PANEL_LATE_ROWS 96
+
+// What comes from memory while tiles are at work: `pace` bytes a step from `next` on.
+typedef struct {
+  const char *next;
+  size_t pace;
+} panel_ahead;
+
+// Steps of one lane. With one more than there are, the lanes do not begin in the same set of the first-level cache: rows
+// and panels are written to all lanes in turn.
+static inline size_t lane_stride(size_t steps) { return steps + 1; }
+
+static inline size_t panel_steps(size_t depth, size_t elements_per_step) {
+  return (depth + elements_per_step - 1) / elements_per_step;
+}
+#endif
+
+// One tile: `rows` rows from `first` on, of which `present` exist, and whole vectors of columns from `column` on.
+static inline __attribute__((always_inline)) void NAME(panel_tile)(const fovea_linear *work, const float *x,
+                                                                   const V *panel, panel_ahead ahead, size_t steps,
+                                                                   size_t first, size_t column, const int rows,
+                                                                   size_t present) {
+  V waiting[PANEL_LEVELS][LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
+  V sums[LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
+  for (size_t place = 0; place < LANES; place++) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows * LINEAR_PANEL_VECTORS; i++) sums[i] = v_zero();
+#pragma clang loop unroll(disable)
+    for (size_t step = 0; step < steps; step++, x += FOVEA_ROW_BLOCK, panel += LINEAR_PANEL_VECTORS) {
+      V weights[LINEAR_PANEL_VECTORS];
+      __builtin_prefetch((const char *)x + PANEL_ROW_PREFETCH);
+      __builtin_prefetch(ahead.next, 0, 2);
+      ahead.next += ahead.pace;
+#pragma clang loop unroll(full)
+      for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) weights[v] = panel[v];
+#pragma clang loop unroll(full)
+      for (int r = 0; r < rows; r++) {
+        V element = v_set1(x[r]);
+#pragma clang loop unroll(full)
+        for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
+          sums[r * LINEAR_PANEL_VECTORS + v] = MULTIPLY_ADD(sums[r * LINEAR_PANEL_VECTORS + v], element, weights[v]);
+      }
+    }
+    x += (lane_stride(steps) - steps) * FOVEA_ROW_BLOCK;
+    panel += (lane_stride(steps) - steps) * LINEAR_PANEL_VECTORS;
+    // As many levels are complete as the place ends in ones.
+    size_t level = 0;
+    for (; place >> level & 1; level++)
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows * LINEAR_PANEL_VECTORS; i++) sums[i] = v_add(waiting[level][i], sums[i]);
+    if (level == PANEL_LEVELS) break;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows * LINEAR_PANEL_VECTORS; i++) waiting[level][i] = sums[i];
+  }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) {
+    if ((size_t)r >= present) break;
+    float *out = work->outputs + (ptrdiff_t)(first + (size_t)r) * work->output_stride + column;
+#pragma clang loop unroll(full)
+    for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) {
+      V total = sums[r * LINEAR_PANEL_VECTORS + v];
+      if (work->bias) total = v_add(total, v_load(work->bias + column + v * LANES));
+      if (work->accumulates) total = v_add(v_load(out + v * LANES), total);
+      v_store(out + v * LANES, total);
+    }
+  }
+}
+
+// The columns of one panel for all rows. Meanwhile `byte_count` bytes from `next` on come into the second-level cache:
+// late, or the rows would drive them out again; then spread over the steps, but at most a line in each, since what is
+// fetched in haste is in the way of what is needed now.
+static void NAME(multiply_panel)(const fovea_linear *work, const V *panel, size_t column, size_t steps,
+                                 const char *next, size_t byte_count) {
+  const size_t block_stride = fovea_packed_rows_byte_count(FOVEA_ROW_BLOCK, work->depth) / sizeof(float);
+  const size_t late_row = work->row_count > PANEL_LATE_ROWS ? work->row_count - PANEL_LATE_ROWS : 0;
+  const size_t step_count = panel_steps(work->row_count - late_row, LINEAR_PANEL_ROWS) * steps * LANES;
+  size_t pace = step_count ? (byte_count + step_count - 1) / step_count : 0;
+  if (pace > 64) pace = 64;
+  const char *const end = next + byte_count;
+  for (size_t row = 0; row < work->row_count; row += LINEAR_PANEL_ROWS) {
+    const float *x =
+        (const float *)work->packed_activations + row / FOVEA_ROW_BLOCK * block_stride + row % FOVEA_ROW_BLOCK;
+    const size_t left = work->row_count - row;
+    // Without anything to fetch, what is in the first-level cache already.
+    panel_ahead ahead = {(const char *)panel, 0};
+    if (row >= late_row && next < end) {
+      ahead = (panel_ahead){next, pace};
+      next += pace * steps * LANES;
+    }
+    // Rows that do not exist are zeros in their block.
+    if (left > LINEAR_PANEL_ROWS * 2 / 3)
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS, left);
+    else if (left > LINEAR_PANEL_ROWS / 3)
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS * 2 / 3, left);
+    else
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS / 3, left);
+  }
+}
+
+#undef NAME
+#undef MULTIPLY_ADD
