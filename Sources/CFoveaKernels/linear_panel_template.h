@@ -6,16 +6,16 @@
 //
 // linear_template.h adds an output's products in LANES sums, one a lane, and then the sums as a tree. Here the lanes of
 // a vector are outputs, and a tile goes through its products lane by lane of there, in the order in which the tree takes
-// them: what the tree adds then are whole vectors that wait in the first-level cache. So the bits are the same, and in
-// place of two loads for every four multiply-adds and shuffles at the end there is a load for every two of them or less
-// and an addition. Rows and panels are read as two streams, however deep the matrix is.
+// them: what the tree adds then are whole vectors that wait in the first-level cache. So the bits are the same without
+// the tree's shuffles, and rows and panels are read as two streams, however deep the matrix is: as they lie, the rows of
+// a deep tile crowd that cache.
 #ifndef FOVEA_LINEAR_PANEL
 #define FOVEA_LINEAR_PANEL
 // Levels of the tree.
 #define PANEL_LEVELS (LANES == 16 ? 4 : LANES == 8 ? 3 : 2)
 // How far ahead of a tile its rows are asked for: the next tile's come from the last-level cache or memory.
 #define PANEL_ROW_PREFETCH 4096
-// The rows at the end of a call while which what comes next is asked for.
+// The rows at the end of a panel during which what comes next is asked for.
 #define PANEL_LATE_ROWS 96
 
 // What comes from memory while tiles are at work: `pace` bytes a step from `next` on.
