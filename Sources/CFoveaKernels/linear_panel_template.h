@@ -28,8 +28,20 @@ typedef struct {
 // and panels are written to all lanes in turn.
 static inline size_t lane_stride(size_t steps) { return steps + 1; }
 
-static inline size_t panel_steps(size_t depth, size_t elements_per_step) {
-  return (depth + elements_per_step - 1) / elements_per_step;
+// How many parts of `size` hold `count`.
+static inline size_t part_count(size_t count, size_t size) { return (count + size - 1) / size; }
+
+// Of one step of LANES rows, to every lane's steps in the order of the lanes' places: the first `width` rows side by side,
+// where a step takes `pitch` elements.
+static inline __attribute__((always_inline)) void store_lanes(float *first_lane, size_t steps, size_t pitch, V rows[LANES],
+                                                              size_t width) {
+  v_transpose(rows);
+#pragma clang loop unroll(full)
+  for (int lane = 0; lane < LANES; lane++) {
+    float *target = first_lane + (size_t)LANE_PLACE(lane) * lane_stride(steps) * pitch;
+    if (width == LANES) v_store(target, rows[lane]);
+    else v_store_first(target, rows[lane], width);
+  }
 }
 #endif
 
@@ -91,8 +103,8 @@ static void NAME(multiply_panel)(const fovea_linear *work, const V *panel, size_
                                  const char *next, size_t byte_count) {
   const size_t block_stride = fovea_packed_rows_byte_count(FOVEA_ROW_BLOCK, work->depth) / sizeof(float);
   const size_t late_row = work->row_count > PANEL_LATE_ROWS ? work->row_count - PANEL_LATE_ROWS : 0;
-  const size_t step_count = panel_steps(work->row_count - late_row, LINEAR_PANEL_ROWS) * steps * LANES;
-  size_t pace = step_count ? (byte_count + step_count - 1) / step_count : 0;
+  const size_t step_count = part_count(work->row_count - late_row, LINEAR_PANEL_ROWS) * steps * LANES;
+  size_t pace = step_count ? part_count(byte_count, step_count) : 0;
   if (pace > 64) pace = 64;
   const char *const end = next + byte_count;
   for (size_t row = 0; row < work->row_count; row += LINEAR_PANEL_ROWS) {

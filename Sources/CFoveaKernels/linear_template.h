@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) void TILE(const fovea_linear *work,
 // The panel of the columns from `column` on: the vectors of one lane of the steps after those of another, in the order of
 // the lanes' places.
 static void COPY_PANEL(const fovea_linear *work, size_t column, V *panel) {
-  const size_t steps = panel_steps(work->depth, STEP);
+  const size_t steps = part_count(work->depth, STEP);
   for (size_t vector = 0; vector < LINEAR_PANEL_VECTORS; vector++) {
     const WEIGHT *source =
         (const WEIGHT *)work->weights + (ptrdiff_t)(column + vector * LANES) * work->weight_stride;
@@ -108,17 +108,14 @@ static void COPY_PANEL(const fovea_linear *work, size_t column, V *panel) {
         __builtin_prefetch((const char *)p + COPY_PREFETCH_BYTES);
         rows[i] = left >= STEP ? (V)LOAD_WEIGHT(p) : (V)LOAD_WEIGHT_FIRST(p, left);
       }
-      v_transpose(rows);
-#pragma clang loop unroll(full)
-      for (int lane = 0; lane < LANES; lane++)
-        panel[((size_t)LANE_PLACE(lane) * lane_stride(steps) + step) * LINEAR_PANEL_VECTORS + vector] = rows[lane];
+      store_lanes((float *)(panel + step * LINEAR_PANEL_VECTORS + vector), steps, LINEAR_PANEL_VECTORS * LANES, rows, LANES);
     }
   }
 }
 
 // All whole panels; returns where the columns begin that are left.
 static size_t FROM_PANELS(const fovea_linear *work) {
-  const size_t width = LINEAR_PANEL_VECTORS * LANES, steps = panel_steps(work->depth, STEP);
+  const size_t width = LINEAR_PANEL_VECTORS * LANES, steps = part_count(work->depth, STEP);
   const size_t end = work->column_count / width * width;
   for (size_t column = 0; column < end; column += width) {
     V *panel = (V *)work->panels + column * lane_stride(steps);
@@ -137,7 +134,7 @@ static size_t FROM_PANELS(const fovea_linear *work) {
 #ifdef PACK_ROWS_NAME
 // The rows in blocks, of each the elements of one lane of the steps after those of another, as panels have them.
 static void PACK_ROWS_NAME(const fovea_row_pack *work) {
-  const size_t steps = panel_steps(work->depth, STEP);
+  const size_t steps = part_count(work->depth, STEP);
   const size_t block_stride = fovea_packed_rows_byte_count(FOVEA_ROW_BLOCK, work->depth) / sizeof(float);
   for (size_t block = 0; block < work->row_count; block += FOVEA_ROW_BLOCK) {
     float *packed = (float *)work->packed + block / FOVEA_ROW_BLOCK * block_stride;
@@ -155,13 +152,7 @@ static void PACK_ROWS_NAME(const fovea_row_pack *work) {
           if (i < width && i < present)
             rows[i] = left >= STEP ? (V)LOAD_ACTIVATION(p) : (V)LOAD_ACTIVATION_FIRST(p, left);
         }
-        v_transpose(rows);
-#pragma clang loop unroll(full)
-        for (int lane = 0; lane < LANES; lane++) {
-          float *target = packed + ((size_t)LANE_PLACE(lane) * lane_stride(steps) + step) * FOVEA_ROW_BLOCK + group;
-          if (width == LANES) v_store(target, rows[lane]);
-          else v_store_first(target, rows[lane], width);
-        }
+        store_lanes(packed + step * FOVEA_ROW_BLOCK + group, steps, FOVEA_ROW_BLOCK, rows, width);
       }
     }
   }

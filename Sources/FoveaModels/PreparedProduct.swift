@@ -6,7 +6,7 @@ internal import FoveaCore
 struct PreparedProduct {
   /// How the kernels read the weights.
   private enum Form {
-    case elements(fovea_linear_kernel?, width: Int)
+    case elements(fovea_linear_kernel?)
     /// With activations rounded to bytes.
     case codes(fovea_quantized_matrix, rounded: RoundedRows, groupSize: Int)
     /// Widened to float32 as they are needed.
@@ -15,41 +15,26 @@ struct PreparedProduct {
 
   private let kernels: UnsafePointer<fovea_kernels>
   private let form: Form
-  private let weights: UnsafeMutableRawPointer
-  private let bias: UnsafePointer<Float>?
+  private let weights: KernelWeights
   private let activations: ActivationRows
   /// The group's rows in blocks, if weights are copied to panels before rows meet them.
   private let packedRows: UnsafeRawPointer?
   private let groupRows: Range<Int>
-  private let depth: Int
-  /// The columns of the result.
-  let columnCount: Int
 
   /// Rows that are packed together; where products take a part of the rows, it begins with a block.
   static let rowsPerBlock = Int(FOVEA_ROW_BLOCK)
 
-  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured: the wider and longer
-  /// the weights' rows, the earlier they crowd the first-level cache. Codes that do not meet rounded activations are
-  /// widened.
-  static func leastPackedRows(_ weights: KernelWeights) -> Int {
-    if weights.codes != nil || weights.elementByteCount == 4 { return 16 }
-    return weights.inputSize >= 1024 ? 24 : 48
-  }
+  private var depth: Int { weights.inputSize }
 
   /// - Parameter group: which of the inputs' groups will be multiplied.
   init(_ linear: LinearWeights, _ inputs: ProductInputs, group: Int = 0, kernels: UnsafePointer<fovea_kernels>) {
-    let stored = linear.kernelWeights
     self.kernels = kernels
-    weights = stored.base
-    bias = stored.bias
+    weights = linear.kernelWeights
     activations = inputs.activations
-    depth = stored.inputSize
-    columnCount = stored.outputSize
     groupRows = inputs.rows(ofGroup: group)
-    packedRows = groupRows.count >= Self.leastPackedRows(stored) ? inputs.packedRows(ofGroup: group) : nil
-    guard let (matrix, codeForm) = stored.codes else {
-      form = .elements(
-        stored.kernel(kernels, activationType: activations.type.kernelElement), width: stored.elementByteCount)
+    packedRows = inputs.packedRows(ofGroup: group)
+    guard let (matrix, codeForm) = weights.codes else {
+      form = .elements(weights.kernel(kernels, activationType: activations.type.kernelElement))
       return
     }
     if let rounded = inputs.rounded(codeForm) {
@@ -87,7 +72,7 @@ struct PreparedProduct {
     work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
     work.activation_stride = activations.stride
     work.weight_stride = depth
-    work.bias = bias.map { $0 + columns.lowerBound }
+    work.bias = weights.bias.map { $0 + columns.lowerBound }
     work.outputs = outputs
     work.output_stride = outputStride
     work.row_count = rows.count
@@ -101,12 +86,13 @@ struct PreparedProduct {
       work.panels_hold_weights = scratchHoldsWeights
     }
     switch form {
-    case .elements(let kernel, let width):
-      work.weights = UnsafeRawPointer(weights + columns.lowerBound * depth * width)
-      if rows.upperBound == groupRows.upperBound {
+    case .elements(let kernel):
+      let columnByteCount = depth * weights.elementByteCount
+      work.weights = UnsafeRawPointer(weights.base + columns.lowerBound * columnByteCount)
+      if packedRows != nil, rows.upperBound == groupRows.upperBound {
         // Most often the thread goes on with the next columns.
-        work.next = work.weights + columns.count * depth * width
-        work.next_byte_count = min(columns.count, columnCount - columns.upperBound) * depth * width
+        work.next = work.weights + columns.count * columnByteCount
+        work.next_byte_count = min(columns.count, weights.outputSize - columns.upperBound) * columnByteCount
       }
       kernel?(&work)
     case .widened(let matrix):
@@ -129,9 +115,8 @@ struct PreparedProduct {
     _ whole: fovea_linear, _ matrix: fovea_quantized_matrix, scratch: UnsafeMutableRawPointer
   ) {
     let widened = (scratch + panelByteCount(whole.column_count)).assumingMemoryBound(to: Float.self)
-    // Columns past the last whole tile are not in the panels.
-    let isHeld =
-      packedRows != nil && whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.widenedRowCount)
+    // Columns past the last whole panel are not in the panels.
+    let isHeld = whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.widenedRowCount)
     var work = whole
     work.weights = UnsafeRawPointer(widened)
     for offset in stride(from: 0, to: whole.column_count, by: Self.widenedRowCount) {

@@ -71,7 +71,7 @@ extension ComputeStream {
       if activations.roundsToCodes, let form = linear.kernelWeights.codes?.form {
         if !forms.contains(form) { forms.append(form) }
       } else {
-        leastPackedRows = min(leastPackedRows, PreparedProduct.leastPackedRows(linear.kernelWeights))
+        leastPackedRows = min(leastPackedRows, linear.kernelWeights.leastPackedRows)
       }
     }
     let pack = activations.count < leastPackedRows ? nil : kernelTable.pointee.packRows(activations.type)
@@ -127,6 +127,16 @@ extension ComputeStream {
     }
     // A few rows take less time than a barrier.
     if activations.count < 4 { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
+  }
+}
+
+extension KernelWeights {
+  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured: the wider and longer
+  /// the weights' rows, the earlier they crowd the first-level cache. Codes that do not meet rounded activations are
+  /// widened.
+  fileprivate var leastPackedRows: Int {
+    if codes != nil || elementByteCount == 4 { return 16 }
+    return inputSize >= 1024 ? 24 : 48
   }
 }
 

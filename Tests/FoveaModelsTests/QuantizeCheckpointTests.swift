@@ -15,6 +15,14 @@ import Testing
     return checkpoint
   }
 
+  /// Writes `checkpoint` to a new folder inside `folder`; returns that one.
+  private func write(_ checkpoint: TinyCheckpoint, in folder: String) throws -> String {
+    let source = folder + "/in"
+    try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
+    try checkpoint.write(to: source)
+    return source
+  }
+
   private func quantize(_ folder: String, _ target: String, _ rule: QuantizationRule, threads: Int = 2) throws {
     _ = try quantizeCheckpoint(
       folder: folder, to: target, rule: rule, stream: ComputeStream(threadCount: threads), progress: { _ in })
@@ -41,9 +49,7 @@ import Testing
   @Test("groups are within half a step of their codes", arguments: QuantizationScheme.allowedBits)
   func rounding(bits: Int) throws {
     try withTemporaryFolder { folder in
-      let (source, target) = (folder + "/in", folder + "/out")
-      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
-      try tiny().write(to: source)
+      let (source, target) = (try write(tiny(), in: folder), folder + "/out")
       let scheme = QuantizationScheme(bits: bits, groupSize: 32)
       try quantize(source, target, QuantizationRule(scheme: scheme))
       let (before, after) = (try Checkpoint.open(folder: source), try Checkpoint.open(folder: target))
@@ -71,11 +77,9 @@ import Testing
   @Test("the result does not depend on threads, and mixed widths are those of the rule")
   func mixed() throws {
     try withTemporaryFolder { folder in
-      let source = folder + "/in"
-      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
       var checkpoint = tiny()
       checkpoint.layerCount = 8
-      try checkpoint.write(to: source)
+      let source = try write(checkpoint, in: folder)
       let rule = QuantizationRule(scheme: QuantizationScheme(bits: 3, groupSize: 32), higherBits: 6)
       for threads in [1, 3] { try quantize(source, folder + "/\(threads)", rule, threads: threads) }
       for name in ["model.safetensors", "config.json"] {
@@ -96,9 +100,7 @@ import Testing
   @Test("quantised models evaluate near the original")
   func evaluates() throws {
     try withTemporaryFolder { folder in
-      let source = folder + "/in"
-      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
-      try tiny().write(to: source)
+      let source = try write(tiny(), in: folder)
       let tokens = Array(3..<30)
       func logits(_ folder: String) throws -> [Double] {
         let model = try DecoderModel.load(folder: folder)
@@ -120,9 +122,7 @@ import Testing
   @Test("more rows than one block give the bits of a few, widened weights too")
   func longPrompts() throws {
     try withTemporaryFolder { folder in
-      let source = folder + "/in"
-      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
-      try tiny().write(to: source)
+      let source = try write(tiny(), in: folder)
       for bits in [3, 8] {
         try quantize(
           source, folder + "/\(bits)", QuantizationRule(scheme: QuantizationScheme(bits: bits, groupSize: 32)))
@@ -148,9 +148,7 @@ import Testing
   @Test("nothing is overwritten, quantised twice or left behind")
   func refusals() throws {
     try withTemporaryFolder { folder in
-      let (source, target) = (folder + "/in", folder + "/out")
-      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: false)
-      try tiny().write(to: source)
+      let (source, target) = (try write(tiny(), in: folder), folder + "/out")
       let rule = QuantizationRule(scheme: QuantizationScheme(bits: 4, groupSize: 32))
       try quantize(source, target, rule)
       func message(_ source: String, _ target: String, _ rule: QuantizationRule) -> String {
