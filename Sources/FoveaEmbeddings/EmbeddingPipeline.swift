@@ -55,7 +55,7 @@ struct EmbeddingPipeline {
     var current = [Float](repeating: 0, count: texts.count * widest)
     let hasTokens = texts.map { !$0.tokens.isEmpty }
     return try stream.run {
-      try model.withHiddenStates(of: texts.map(\.tokens)) { states, stride in
+      try model.withHiddenStates(of: texts.map(\.tokens), from: texts.map(firstPooledToken)) { states, stride in
         pool(texts, states, stride: stride, into: &current)
       }
       for module in modules {
@@ -83,6 +83,11 @@ struct EmbeddingPipeline {
     }
   }
 
+  /// The first token of a text whose state goes into its vector.
+  private func firstPooledToken(_ text: EncodedText) -> Int {
+    pooling == [.lastToken] ? max(0, text.tokens.count - 1) : text.promptLength
+  }
+
   private func forEachRow(
     _ values: inout [Float], _ rowCount: Int, _ width: Int, _ body: (UnsafeMutableBufferPointer<Float>) -> Void
   ) {
@@ -99,18 +104,18 @@ struct EmbeddingPipeline {
     var row = 0
     for text in texts {
       firstRows.append(row)
-      row += text.tokens.count
+      row += text.tokens.count - firstPooledToken(text)
     }
     values.withUnsafeMutableBufferPointer { values in
       guard let base = values.baseAddress else { return }
       model.stream.forEachPiece(texts.count) { index, _ in
         let text = texts[index]
         guard !text.tokens.isEmpty else { return }
-        let first = firstRows[index] + text.promptLength
+        let firstToken = firstPooledToken(text)
+        let rows = firstRows[index]..<firstRows[index] + text.tokens.count - firstToken
         for (place, mode) in pooling.enumerated() {
           mode.pool(
-            states, stride: stride, rows: first..<firstRows[index] + text.tokens.count,
-            firstPosition: text.promptLength, width: hiddenSize,
+            states, stride: stride, rows: rows, firstPosition: firstToken, width: hiddenSize,
             into: base + (index * pooling.count + place) * hiddenSize)
         }
       }

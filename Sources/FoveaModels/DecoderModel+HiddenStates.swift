@@ -11,21 +11,23 @@ extension DecoderModel: TokenEncoder {
   /// The most tokens of a sequence.
   public var sequenceLengthLimit: Int { configuration.contextLength }
 
-  /// See ``TokenEncoder/withHiddenStates(of:_:)``.
+  /// See ``TokenEncoder/withHiddenStates(of:from:_:)``.
   public func withHiddenStates<Result>(
-    of sequences: [[Int]], _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
+    of sequences: [[Int]], from firstRows: [Int],
+    _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
   ) throws -> Result {
     try check(sequences)
     return try stream.run {
-      let hiddenStates = evaluate(sequences)
+      let hiddenStates = evaluate(sequences, SequenceTails(lengths: sequences.map(\.count), firstRows: firstRows))
       let normed = workspace.rows(.branch, count: hiddenStates.count)
       normalize(hiddenStates, by: weights.finalNorm, into: normed)
       return try body(normed.floats(), normed.stride)
     }
   }
 
-  /// The way of a token, for sequences one behind another; returns the hidden states before the final norm.
-  func evaluate(_ sequences: [[Int]]) -> ActivationRows {
+  /// The way of a token, for sequences one behind another; returns the hidden states of the gathered `tails` before the
+  /// final norm. Of other rows the last layer has keys and values only.
+  func evaluate(_ sequences: [[Int]], _ tails: SequenceTails) -> ActivationRows {
     let tokens = sequences.flatMap { $0 }
     // Buffers are there for no tokens too.
     workspace.reserve(max(1, tokens.count))
@@ -44,23 +46,32 @@ extension DecoderModel: TokenEncoder {
     embed(tokens[...], into: hiddenStates)
     stream.begin(.positions)
     fillAngles(angles, sequences: sequences)
+    let allRows = SequenceTails(lengths: sequences.map(\.count), firstRows: sequences.map { _ in 0 })
     withExtendedLifetime(keyValues) {
       for (index, layer) in weights.layers.enumerated() {
+        let shown = index == weights.layers.count - 1 ? tails : allRows
         stream.begin(.norms)
         normalize(hiddenStates, by: layer.attentionNorm, into: normed)
         stream.begin(.projections)
-        project(normed, by: layer, into: projected)
+        if shown.isWhole {
+          project(normed, [layer.queryProjection, layer.keyProjection, layer.valueProjection], into: projected)
+        } else {
+          projectKeysAndValues(normed, by: layer, into: projected)
+          project(shown.gather(normed), [layer.queryProjection], into: projected.rows(0..<shown.count))
+        }
         stream.begin(.positions)
-        rotate(projected, angles: angles, layer: index, queries: queries, keyValues: keyValues)
+        rotate(projected, shown, angles: angles, layer: index, queries: queries, keyValues: keyValues)
         stream.begin(.attention)
-        attend(queries, keyValues, sequences: sequences, layer: index, into: attended)
+        attend(queries, keyValues, shown, layer: index, into: attended)
+        let results = shown.gather(hiddenStates)
         stream.begin(.outputProjection)
-        addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
-        addFeedForward(layer, to: hiddenStates)
+        addProduct(
+          attended.rows(0..<shown.count), layer.outputProjection, norm: layer.attentionOutputNorm, to: results)
+        addFeedForward(layer, to: results)
       }
     }
     stream.begin(.other)
-    return hiddenStates
+    return hiddenStates.rows(0..<tails.count)
   }
 
   private func fillAngles(_ angles: ActivationRows, sequences: [[Int]]) {
@@ -78,9 +89,10 @@ extension DecoderModel: TokenEncoder {
     }
   }
 
-  /// Norms queries and keys where the family does, turns them by their positions, and converts all three.
+  /// Norms queries and keys where the family does, turns them by their positions, and converts all three. Keys and values
+  /// have a row each, queries a place among those that are `shown`.
   private func rotate(
-    _ projected: ActivationRows, angles: ActivationRows, layer: Int, queries: ActivationRows,
+    _ projected: ActivationRows, _ shown: SequenceTails, angles: ActivationRows, layer: Int, queries: ActivationRows,
     keyValues: PackedKeyValues
   ) {
     let kernels = stream.kernelTable
@@ -90,28 +102,35 @@ extension DecoderModel: TokenEncoder {
     let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
     let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
     let (keys, values) = (keyValues.keys, keyValues.values)
+    func turn(
+      _ source: UnsafeMutablePointer<Float>, norm: Norm?, by angles: UnsafeMutablePointer<Float>,
+      into target: ActivationRows, _ row: Int
+    ) {
+      norm?.applyInPlace(kernels, source, width: target.stride)
+      for first in stride(from: 0, to: target.stride, by: dimension) {
+        kernels.pointee.rotate(
+          source + first, angles, angles + pairCount, pairCount, dimension,
+          target.row(row) + first * target.type.byteCount, target.type.kernelElement)
+      }
+    }
     stream.forEachRange(projected.count, grain: 16) { rows in
       for row in rows {
-        let cosine = angles.floats(row) + angleOffset
-        let sine = cosine + pairCount
         var source = projected.floats(row)
-        for (target, norm) in [(queries, weights.queryNorm), (keys, weights.keyNorm)] {
-          norm?.applyInPlace(kernels, source, width: target.stride)
-          for first in stride(from: 0, to: target.stride, by: dimension) {
-            kernels.pointee.rotate(
-              source + first, cosine, sine, pairCount, dimension, target.row(row) + first * target.type.byteCount,
-              target.type.kernelElement)
-          }
-          source += target.stride
+        if row < shown.count {
+          let angles = angles.floats(shown.rowOfPlace[row]) + angleOffset
+          turn(source, norm: weights.queryNorm, by: angles, into: queries, row)
         }
+        source += queries.stride
+        turn(source, norm: weights.keyNorm, by: angles.floats(row) + angleOffset, into: keys, row)
+        source += keys.stride
         kernels.pointee.convert(source, FOVEA_FLOAT32, values.row(row), values.type.kernelElement, values.stride)
       }
     }
   }
 
-  /// Every sequence attends to itself.
+  /// What is `shown` of each sequence attends to the whole of it.
   private func attend(
-    _ queries: ActivationRows, _ keyValues: PackedKeyValues, sequences: [[Int]], layer: Int,
+    _ queries: ActivationRows, _ keyValues: PackedKeyValues, _ shown: SequenceTails, layer: Int,
     into attended: ActivationRows
   ) {
     let dimension = configuration.headDimension
@@ -121,25 +140,23 @@ extension DecoderModel: TokenEncoder {
       AttentionStrides(batch: 0, head: dimension, position: rows.stride)
     }
     let (keys, values) = (keyValues.keys, keyValues.values)
-    var first = 0
-    let engines = sequences.map { sequence in
-      defer { first += sequence.count }
-      let length = sequence.count
+    let engines = shown.tails.filter { !$0.shown.isEmpty }.map { tail in
+      let (first, place, length) = (tail.rows.lowerBound, tail.places.lowerBound, tail.rows.count)
       return AttentionEngine(
         problem: AttentionProblem(
-          headCount: configuration.headCount, keyValueHeadCount: configuration.keyValueHeadCount, queryLength: length,
-          keyLength: length, headDimension: dimension, resultType: attended.type),
-        queries: queries.row(first), queryType: queries.type.kernelElement, queryStrides: strides(queries),
+          headCount: configuration.headCount, keyValueHeadCount: configuration.keyValueHeadCount,
+          queryLength: tail.shown.count, keyLength: length, headDimension: dimension, resultType: attended.type),
+        queries: queries.row(place), queryType: queries.type.kernelElement, queryStrides: strides(queries),
         keyType: keys.type.kernelElement, valueType: values.type.kernelElement,
         segments: [
           KeyValueSegment(
             keys: keys.row(first), keyStrides: strides(keys), values: values.row(first), valueStrides: strides(values),
             count: length)
         ],
-        outputs: attended.row(first), outputType: attended.type.kernelElement, outputStrides: strides(attended),
+        outputs: attended.row(place), outputType: attended.type.kernelElement, outputStrides: strides(attended),
         scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
         visibleKeys: VisibleKeys(
-          queryLength: length, keyLength: length, isCausal: !configuration.isBidirectional,
+          queryLength: tail.shown.count, keyLength: length, isCausal: !configuration.isBidirectional,
           isWindowSymmetric: configuration.isBidirectional, options: AttentionOptions(window: window)),
         sinks: sinks)
     }

@@ -74,15 +74,23 @@ extension DecoderModel {
   /// The multiplications of one token's products with weights, those of the head included.
   public var multiplicationCountPerToken: Int { sumPerToken { $0.matrix.parameterCount } }
 
+  /// Those that a token whose logits are not asked for does without: the head's, and the last layer's but for keys and
+  /// values.
+  public var multiplicationCountForLogits: Int {
+    guard let last = weights.layers.last else { return 0 }
+    let keysAndValues = last.keyProjection.matrix.parameterCount + last.valueProjection.matrix.parameterCount
+    return weights.head.matrix.parameterCount + sumPerToken(last) { $0.matrix.parameterCount } - keysAndValues
+  }
+
   private func sumPerToken(_ cost: (LinearWeights) -> Int) -> Int {
-    weights.layers.reduce(cost(weights.head)) { sum, layer in
-      let total = layer.linears.reduce(0) { $0 + cost($1) }
-      guard case .experts(let blocks, _) = layer.feedForward, let experts = configuration.experts else {
-        return sum + total
-      }
-      let all = blocks.flatMap(\.linears).reduce(0) { $0 + cost($1) }
-      return sum + total - all + all / experts.expertCount * experts.expertsPerToken
-    }
+    weights.layers.reduce(cost(weights.head)) { $0 + sumPerToken($1, cost) }
+  }
+
+  private func sumPerToken(_ layer: DecoderLayer, _ cost: (LinearWeights) -> Int) -> Int {
+    let total = layer.linears.reduce(0) { $0 + cost($1) }
+    guard case .experts(let blocks, _) = layer.feedForward, let experts = configuration.experts else { return total }
+    let all = blocks.flatMap(\.linears).reduce(0) { $0 + cost($1) }
+    return total - all + all / experts.expertCount * experts.expertsPerToken
   }
 
   /// The type of the matrices, or float32 where they differ; of quantised weights such as `4-bit/g64`.

@@ -44,44 +44,24 @@ extension DecoderModel {
   ) throws {
     try checkPredictsTokens()
     try check(texts)
-    var runs: [RowRun] = []
-    var count = 0
-    for (text, first) in zip(texts.indices, firstRows) where first < texts[text].count {
-      runs.append(RowRun(text: text, firstRow: first, places: count..<count + texts[text].count - first))
-      count += texts[text].count - first
-    }
+    let tails = SequenceTails(lengths: texts.map(\.count), firstRows: firstRows)
+    let count = tails.count
+    guard count > 0 else { return }
     let block = Tensor(uninitialized: [min(logitBlockRowCount, count), configuration.vocabularySize])
     try stream.run {
-      let hiddenStates = evaluate(texts)
       // The output matrix is the largest of a small model, so its rows come from all texts together.
-      var textStart = 0
-      var next = runs[...]
-      for (index, text) in texts.enumerated() {
-        defer { textStart += text.count }
-        guard let run = next.first, run.text == index else { continue }
-        next.removeFirst()
-        // Rows only move towards the front, one run behind the other.
-        hiddenStates.floats(run.places.lowerBound).update(
-          from: hiddenStates.floats(textStart + run.firstRow), count: run.places.count * hiddenStates.stride)
-      }
+      let hiddenStates = evaluate(texts, tails)
       for first in stride(from: 0, to: count, by: logitBlockRowCount) {
         let places = first..<min(count, first + logitBlockRowCount)
         writeLogits(hiddenStates.rows(places), block, 0)
-        for run in runs where run.places.overlaps(places) {
-          let shown = run.places.clamped(to: places)
-          let firstRow = run.firstRow + shown.lowerBound - run.places.lowerBound
+        for (text, tail) in tails.tails.enumerated() where tail.places.overlaps(places) {
+          let shown = tail.places.clamped(to: places)
+          let firstRow = firstRows[text] + shown.lowerBound - tail.places.lowerBound
           try consume(
-            run.text, firstRow..<firstRow + shown.count,
+            text, firstRow..<firstRow + shown.count,
             block.sliced(axis: 0, shown.lowerBound - first..<shown.upperBound - first))
         }
       }
     }
   }
-}
-
-/// The tokens of one of several texts after which logits are wanted, and where their hidden states are gathered.
-private struct RowRun {
-  let text: Int
-  let firstRow: Int
-  let places: Range<Int>
 }

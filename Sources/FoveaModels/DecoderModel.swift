@@ -1,5 +1,4 @@
 internal import CFoveaKernels
-internal import FoveaAttention
 public import FoveaCore
 internal import Synchronization
 
@@ -146,10 +145,10 @@ public final class DecoderModel: Sendable {
     cache.reserve(text.count)
     for first in stride(from: 0, to: text.count, by: Self.rowsPerChunk) {
       let chunk = text[first..<min(text.count, first + Self.rowsPerChunk)]
-      let hiddenStates = evaluateLayers(chunk, cache: cache, textLength: textLength)
-      let firstRow = max(0, repeated.count + firstWanted - first)
-      guard firstRow < chunk.count else { continue }
-      try body(hiddenStates.rows(firstRow..<chunk.count), first + firstRow - repeated.count)
+      let wanted = min(chunk.count, max(0, repeated.count + firstWanted - first))..<chunk.count
+      let hiddenStates = evaluateLayers(chunk, cache: cache, textLength: textLength, wanted: wanted)
+      guard !wanted.isEmpty else { continue }
+      try body(hiddenStates, first + wanted.lowerBound - repeated.count)
     }
   }
 
@@ -173,8 +172,12 @@ public final class DecoderModel: Sendable {
   // MARK: The way of a token
 
   /// Embeds a chunk of a text that shows `textLength` tokens to rotary scaling and takes it through every layer; returns
-  /// the hidden states before the final norm.
-  private func evaluateLayers(_ tokens: ArraySlice<Int>, cache: KeyValueCache, textLength: Int) -> ActivationRows {
+  /// the hidden states before the final norm of the rows `wanted`.
+  ///
+  /// What the last layer makes of other rows nobody reads: of those it only adds keys and values to the cache.
+  private func evaluateLayers(
+    _ tokens: ArraySlice<Int>, cache: KeyValueCache, textLength: Int, wanted: Range<Int>
+  ) -> ActivationRows {
     // One more for the angles behind the rows.
     workspace.reserve(tokens.count + 1)
     func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: tokens.count) }
@@ -191,36 +194,54 @@ public final class DecoderModel: Sendable {
     stream.begin(.positions)
     fillAngles(angles, cache: cache, textLength: textLength)
     for (index, layer) in weights.layers.enumerated() {
+      let shown = index == weights.layers.count - 1 ? wanted : 0..<tokens.count
       stream.begin(.norms)
       normalize(hiddenStates, by: layer.attentionNorm, into: normed)
       stream.begin(.projections)
-      project(normed, by: layer, into: projected)
+      if shown.count == tokens.count {
+        project(normed, [layer.queryProjection, layer.keyProjection, layer.valueProjection], into: projected)
+      } else {
+        projectKeysAndValues(normed, by: layer, into: projected)
+        if !shown.isEmpty { project(normed.rows(shown), [layer.queryProjection], into: projected.rows(shown)) }
+      }
       stream.begin(.positions)
       let turnsTwice = needsSinkQueries(cache, layer: index, end: cache.evaluatedLength + tokens.count)
       rotate(
-        projected, angles: angles, queries: queries, sinkQueries: turnsTwice ? sinkQueries : nil, cache: cache,
-        layer: index)
+        projected, shown: shown, angles: angles, queries: queries, sinkQueries: turnsTwice ? sinkQueries : nil,
+        cache: cache, layer: index)
       stream.begin(.attention)
-      attend(queries, sinkQueries: turnsTwice ? sinkQueries : nil, cache: cache, layer: index, into: attended)
+      cache.stores[index].complete(
+        from: cache.evaluatedLength, to: cache.evaluatedLength + tokens.count, on: stream)
+      guard !shown.isEmpty else { continue }
+      attend(
+        queries, shown: shown, sinkQueries: turnsTwice ? sinkQueries : nil, cache: cache, layer: index, into: attended)
+      let results = hiddenStates.rows(shown)
       stream.begin(.outputProjection)
-      addProduct(attended, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
-
-      addFeedForward(layer, to: hiddenStates)
+      addProduct(attended.rows(shown), layer.outputProjection, norm: layer.attentionOutputNorm, to: results)
+      addFeedForward(layer, to: results)
     }
     stream.begin(.other)
     cache.advance(over: tokens)
-    return hiddenStates
+    return hiddenStates.rows(wanted)
   }
 
-  /// Queries, keys and values side by side.
-  func project(_ normed: ActivationRows, by layer: DecoderLayer, into projected: ActivationRows) {
-    var outputs = projected.floats()
+  /// The products of `linears` side by side, as one phase.
+  func project(
+    _ normed: ActivationRows, _ linears: [LinearWeights], into projected: ActivationRows, from column: Int = 0
+  ) {
+    var outputs = projected.floats() + column
     stream.multiply(
       normed,
-      [layer.queryProjection, layer.keyProjection, layer.valueProjection].map { weights in
+      linears.map { weights in
         defer { outputs += weights.outputSize }
         return LinearProduct(weights: weights, outputs: outputs, outputStride: projected.stride)
       })
+  }
+
+  /// Keys and values, beside the place of the queries.
+  func projectKeysAndValues(_ normed: ActivationRows, by layer: DecoderLayer, into projected: ActivationRows) {
+    project(
+      normed, [layer.keyProjection, layer.valueProjection], into: projected, from: layer.queryProjection.outputSize)
   }
 
   /// The feed-forward half of a layer.
@@ -262,116 +283,5 @@ public final class DecoderModel: Sendable {
     stream.multiply(normed, [LinearProduct(weights: weights.head, outputs: logits, outputStride: vocabularySize)])
     finish(logits, count: hiddenStates.count * vocabularySize)
     stream.begin(.other)
-  }
-
-  // MARK: Attention
-
-  /// Whether queries read the first keys of the text turned otherwise than the latest ones.
-  ///
-  /// In a streaming cache positions are indices inside the cache. Scores depend on differences of positions only, so
-  /// latest keys and queries may keep the positions of the text; but the distance to the first keys, which do not move,
-  /// stays that of a full cache.
-  private func needsSinkQueries(_ cache: KeyValueCache, layer: Int, end: Int) -> Bool {
-    cache.policy.isStreaming && configuration.layers[layer].rotaryIndex != nil
-      && cache.stores[layer].visiblePrefix(from: cache.evaluatedLength, to: end) != nil
-  }
-
-  /// Norms queries and keys where the family does, turns them by their positions; keys and values go to the cache in its
-  /// type. `sinkQueries` are the queries turned by the last index of a full cache.
-  private func rotate(
-    _ projected: ActivationRows, angles: ActivationRows, queries: ActivationRows, sinkQueries: ActivationRows?,
-    cache: KeyValueCache, layer: Int
-  ) {
-    let kernels = stream.kernelTable
-    let dimension = configuration.headDimension
-    let weights = weights.layers[layer]
-    let store = cache.stores[layer]
-    let storedType = store.elementType.kernelElement
-    let headByteCount = store.headStride * store.elementType.byteCount
-    let firstPosition = cache.evaluatedLength
-    let rotaryIndex = configuration.layers[layer].rotaryIndex
-    let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
-    let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
-    let (headCount, keyValueHeadCount) = (configuration.headCount, configuration.keyValueHeadCount)
-    let sinkAngles = angles.floats(projected.count) + angleOffset
-    stream.forEachRange(projected.count, grain: 16) { rows in
-      for row in rows {
-        let cosine = angles.floats(row) + angleOffset
-        let sine = cosine + pairCount
-        var source = projected.floats(row)
-        weights.queryNorm?.applyInPlace(kernels, source, width: headCount * dimension)
-        if let sinkQueries {
-          for head in 0..<headCount {
-            kernels.pointee.rotate(
-              source + head * dimension, sinkAngles, sinkAngles + pairCount, pairCount, dimension,
-              sinkQueries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
-          }
-        }
-        for head in 0..<headCount {
-          kernels.pointee.rotate(
-            source, cosine, sine, pairCount, dimension,
-            queries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
-          source += dimension
-        }
-        let target = store.row(firstPosition + row)
-        weights.keyNorm?.applyInPlace(kernels, source, width: keyValueHeadCount * dimension)
-        for head in 0..<keyValueHeadCount {
-          kernels.pointee.rotate(
-            source, cosine, sine, pairCount, dimension, target.key + head * headByteCount, storedType)
-          source += dimension
-        }
-        for head in 0..<keyValueHeadCount {
-          kernels.pointee.convert(source, FOVEA_FLOAT32, target.value + head * headByteCount, storedType, dimension)
-          source += dimension
-        }
-      }
-    }
-  }
-
-  /// Causal attention of the chunk's queries over the cache and the chunk itself.
-  private func attend(
-    _ queries: ActivationRows, sinkQueries: ActivationRows?, cache: KeyValueCache, layer: Int,
-    into attended: ActivationRows
-  ) {
-    let dimension = configuration.headDimension
-    let store = cache.stores[layer]
-    let (position, end) = (cache.evaluatedLength, cache.evaluatedLength + queries.count)
-    store.keepSinks(from: position, to: end)
-    store.writeCodes(from: position, to: end, on: stream)
-    let segments = store.segments(from: position, to: end)
-    let keyLength = segments.reduce(0) { $0 + $1.span }
-    let rowStrides = AttentionStrides(batch: 0, head: dimension, position: queries.stride)
-    let problem = AttentionProblem(
-      headCount: configuration.headCount, keyValueHeadCount: configuration.keyValueHeadCount,
-      queryLength: queries.count, keyLength: keyLength, headDimension: dimension, resultType: attended.type)
-    let engine = AttentionEngine(
-      problem: problem, queries: queries.base, prefixQueries: sinkQueries.map { UnsafeRawPointer($0.base) },
-      queryType: queries.type.kernelElement, queryStrides: rowStrides,
-      keyType: store.elementType.kernelElement, valueType: store.elementType.kernelElement, segments: segments,
-      codes: store.codes(from: position), outputs: attended.base, outputType: attended.type.kernelElement,
-      outputStrides: rowStrides,
-      scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
-      visibleKeys: store.visibleKeys(from: position, to: end, keyLength: keyLength),
-      sinks: weights.layers[layer].sinks)
-    engine.run(on: stream)
-  }
-
-  /// The cosines, then the sines, of every row's position, one rotary setting after another; behind the rows those of the
-  /// last index of a full streaming cache.
-  private func fillAngles(_ angles: ActivationRows, cache: KeyValueCache, textLength: Int) {
-    let (firstPosition, policy) = (cache.evaluatedLength, cache.policy)
-    let lastIndex = policy.isStreaming ? policy.frequencyIndex(.max) : nil
-    stream.forEachRange(angles.count + (lastIndex == nil ? 0 : 1), grain: 16) { rows in
-      for row in rows {
-        var target = angles.floats(row)
-        let position = if row == angles.count, let lastIndex { lastIndex } else { firstPosition + row }
-        for rotary in rotaries {
-          rotary.fill(
-            position: position, frequencyIndex: policy.frequencyIndex(position), textLength: textLength,
-            isExact: position >= policy.exactPosition, cosine: target, sine: target + rotary.pairCount)
-          target += 2 * rotary.pairCount
-        }
-      }
-    }
   }
 }

@@ -57,15 +57,18 @@ public final class EncoderModel: TokenEncoder {
     return EncoderModel(configuration: configuration, weights: weights, precision: precision, stream: computeStream)
   }
 
-  /// See ``TokenEncoder/withHiddenStates(of:_:)``.
+  /// See ``TokenEncoder/withHiddenStates(of:from:_:)``.
   public func withHiddenStates<Result>(
-    of sequences: [[Int]], _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
+    of sequences: [[Int]], from firstRows: [Int],
+    _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
   ) throws -> Result {
     try check(sequences)
     return try stream.run {
       let hiddenStates =
         if let hiddenStates = evaluateBlocks(sequences) { hiddenStates } else { evaluateLayers(sequences) }
-      return try body(hiddenStates.floats(), hiddenStates.stride)
+      let tails = SequenceTails(lengths: sequences.map(\.count), firstRows: firstRows)
+      let shown = tails.gather(hiddenStates)
+      return try body(shown.floats(), shown.stride)
     }
   }
 

@@ -157,9 +157,15 @@ struct KeyValueStore {
     return (keys.baseAddress + offset, values.baseAddress + offset)
   }
 
-  /// Copies those of the positions from `position` to `end` that stay when the ring moves on. Must be called as soon as
-  /// they are written.
-  func keepSinks(from position: Int, to end: Int) {
+  /// Puts what stays of the positions from `position` to `end` where it stays: must be called as soon as they are
+  /// written, before anything reads them.
+  func complete(from position: Int, to end: Int, on stream: ComputeStream) {
+    keepSinks(from: position, to: end)
+    writeCodes(from: position, to: end, on: stream)
+  }
+
+  /// Copies those of the positions from `position` to `end` that stay when the ring moves on.
+  private func keepSinks(from position: Int, to end: Int) {
     guard let sinks, position < sinks.count else { return }
     let headByteCount = headStride * elementType.byteCount
     for position in position..<min(end, sinks.count) {
@@ -196,7 +202,7 @@ struct KeyValueStore {
   }
 
   /// Writes the blocks in codes that the positions from `position` to `end`, which are just written, made whole.
-  func writeCodes(from position: Int, to end: Int, on stream: ComputeStream) {
+  private func writeCodes(from position: Int, to end: Int, on stream: ComputeStream) {
     guard let coded else { return }
     let blocks = position / Self.step..<end / Self.step
     let headByteCount = headStride * elementType.byteCount

@@ -16,13 +16,16 @@ public protocol TokenEncoder: Sendable {
   /// Where evaluation runs.
   var stream: ComputeStream { get }
 
-  /// Evaluates `sequences` as one operation and gives `body` their hidden states after the final norm: float32, row by
-  /// row, sequence after sequence, `stride` elements apart, valid until it returns.
+  /// Evaluates `sequences` as one operation and gives `body` hidden states after the final norm: float32, row by row,
+  /// sequence after sequence, `stride` elements apart, valid until it returns.
   ///
+  /// - Parameter firstRows: for each sequence the first token whose state is given; the states of those before it are
+  ///   left out, and computed no further than the others need.
   /// - Throws: ``ModelError`` if a token is not in the vocabulary or a sequence is longer than the limit; what `body`
   ///   throws.
   func withHiddenStates<Result>(
-    of sequences: [[Int]], _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
+    of sequences: [[Int]], from firstRows: [Int],
+    _ body: (_ states: UnsafePointer<Float>, _ stride: Int) throws -> Result
   ) throws -> Result
 }
 
@@ -36,7 +39,7 @@ extension TokenEncoder {
   public func hiddenStates(of tokens: [Int]) throws -> Tensor {
     let result = Tensor(uninitialized: [tokens.count, hiddenSize])
     let target = result.baseAddress.assumingMemoryBound(to: Float.self)
-    try withHiddenStates(of: [tokens]) { states, stride in
+    try withHiddenStates(of: [tokens], from: [0]) { states, stride in
       for row in tokens.indices {
         // Both have `hiddenSize` values in each of the rows.
         (target + row * hiddenSize).update(from: states + row * stride, count: hiddenSize)

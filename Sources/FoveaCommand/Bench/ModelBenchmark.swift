@@ -104,15 +104,20 @@ struct ModelBenchmark: Sendable {
     return Double(model.weightByteCountPerToken) + positions * Double(model.cacheByteCountPerPosition)
   }
 
-  /// Multiplications and additions of all of the test's tokens; of a prompt's logits only the last row is computed.
+  /// Multiplications and additions of all of the test's tokens. Of a prompt only the last token's logits are computed, and
+  /// of what only logits need, only the last token's.
   func operationCount(of test: ModelTest) -> Double {
     let configuration = model.configuration
-    let rows = test.kind == .prompt ? 1 : Double(test.count)
-    let head = Double(configuration.vocabularySize * configuration.hiddenSize)
-    let products = Double(model.multiplicationCountPerToken) - head
-    let positions = Double(test.depth) + Double(test.count + 1) / 2
-    let attention =
-      2 * positions * Double(configuration.layerCount * configuration.headCount * configuration.headDimension)
-    return 2 * (Double(test.count) * (products + attention) + rows * head)
+    let count = Double(test.count)
+    let positions = Double(test.depth) + (count + 1) / 2
+    let layerCount = Double(configuration.layerCount)
+    let attentionPerKey = 2 * Double(configuration.headCount * configuration.headDimension)
+    var products = count * Double(model.multiplicationCountPerToken)
+    var keysSeen = layerCount * count * positions
+    if test.kind == .prompt {
+      products -= (count - 1) * Double(model.multiplicationCountForLogits)
+      keysSeen += Double(test.depth) + count - count * positions
+    }
+    return 2 * (products + attentionPerKey * keysSeen)
   }
 }
