@@ -82,9 +82,7 @@ package struct ReadableFile: ~Copyable {
     guard let address = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
       throw FileReadingError(isMissing: false, reason: "cannot be mapped: \(systemErrorText(errno))")
     }
-    return TensorStorage(borrowing: address, byteCount: byteCount, isReadOnly: true) { address, byteCount in
-      munmap(address, byteCount)
-    }
+    return TensorStorage(mappedFile: address, byteCount: byteCount)
   }
 }
 

@@ -14,4 +14,8 @@ extension Tensor {
     guard isContiguous, other.isContiguous else { return false }
     return withExtendedLifetime((self, other)) { memcmp(baseAddress, other.baseAddress, byteCount) == 0 }
   }
+
+  /// Gives back the memory of a contiguous tensor in a mapped file, which nobody is about to read; see
+  /// ``TensorStorage/releasePages(_:)``.
+  package func releasePages() { storage.releasePages(byteOffset..<byteOffset + byteCount) }
 }

@@ -2,6 +2,8 @@
 internal import Glibc
 #elseif canImport(Musl)
 internal import Musl
+#else
+internal import Darwin
 #endif
 
 /// A run of bytes that tensors share: allocated here, or lent by a mapped file or another library.
@@ -16,6 +18,8 @@ public final class TensorStorage: @unchecked Sendable {
   /// Whether writing would fault, as in a read-only mapping.
   public let isReadOnly: Bool
   private let release: (@Sendable (UnsafeMutableRawPointer, Int) -> Void)?
+  /// Whether the bytes are those of a file, and come back from it when their pages were given back.
+  private let isMappedFile: Bool
 
   /// Alignment of storage allocated here: one cache line, so that vector loads of a row start do not split.
   public static let alignmentByteCount = 64
@@ -43,6 +47,7 @@ public final class TensorStorage: @unchecked Sendable {
     self.byteCount = byteCount
     isReadOnly = false
     release = nil
+    isMappedFile = false
   }
 
   /// Borrows memory that stays valid until `release` is called with its address and length.
@@ -54,6 +59,29 @@ public final class TensorStorage: @unchecked Sendable {
     self.byteCount = byteCount
     self.isReadOnly = isReadOnly
     self.release = release
+    isMappedFile = false
+  }
+
+  /// Takes over a private, read-only mapping of a file, and unmaps it at the end.
+  package init(mappedFile address: UnsafeMutableRawPointer, byteCount: Int) {
+    baseAddress = address
+    self.byteCount = byteCount
+    isReadOnly = true
+    release = { munmap($0, $1) }
+    isMappedFile = true
+  }
+
+  /// Gives back the memory of some bytes of a mapped file that nobody is about to read; whoever does gets them from the
+  /// file again. Of other storage it does nothing.
+  package func releasePages(_ bytes: Range<Int>) {
+    guard isMappedFile else { return }
+    let pageByteCount = Int(sysconf(CInt(_SC_PAGESIZE)))
+    // A page at the end may belong to others too: it stays.
+    let first = (bytes.lowerBound + pageByteCount - 1) / pageByteCount * pageByteCount
+    let end = bytes.upperBound / pageByteCount * pageByteCount
+    guard first < end else { return }
+    // A refusal costs memory only.
+    madvise(baseAddress + first, end - first, MADV_DONTNEED)
   }
 
   deinit {
@@ -63,4 +91,9 @@ public final class TensorStorage: @unchecked Sendable {
       baseAddress.deallocate()
     }
   }
+}
+
+/// The memory of this machine, in bytes.
+package func physicalMemoryByteCount() -> Int {
+  Int(sysconf(CInt(_SC_PHYS_PAGES))) * Int(sysconf(CInt(_SC_PAGESIZE)))
 }

@@ -4,7 +4,9 @@ internal import FoveaSafetensors
 extension DecoderModel {
   /// Loads a model from a folder in Hugging Face layout: config.json and safetensors, single or sharded.
   ///
-  /// The weights are mapped, not read: pages come in as they are used.
+  /// The weights are mapped, not read: pages come in as they are used. Copied instead are matrices of float32 whose
+  /// elements 16 bits hold exactly, as they do where a bfloat16 checkpoint was saved as float32 (the results have the
+  /// same bits, and half as much is read), and those that ``Precision/bfloat16`` rounds.
   ///
   /// - Parameters:
   ///   - folder: the path of the folder.
@@ -37,7 +39,7 @@ extension DecoderModel {
     if let stream { computeStream = stream } else { computeStream = try .shared }
     let weights = try DecoderWeights(
       configuration: configuration, checkpoint: checkpoint, needsHead: needsHead,
-      roundingStream: precision == .bfloat16 ? computeStream : nil)
+      conversion: MatrixConversion.ofDecoder(checkpoint, precision: precision, on: computeStream))
     return DecoderModel(
       folder: folder, configuration: configuration, weights: weights, precision: precision, stream: computeStream,
       cacheFormat: cacheFormat)

@@ -14,11 +14,9 @@ struct DecoderWeights: Sendable {
   /// The bytes of every tensor in the checkpoint, used or not, by element type.
   let checkpointByteCounts: [ElementType: Int]
 
-  /// The type of the matrices if they all have the same, else float32, in which any of them can meet activations.
-  var storedType: ElementType {
-    let types = Set(layers.flatMap { $0.linears.map(\.matrix.elementType) } + [head.matrix.elementType])
-    return types.count == 1 ? head.matrix.elementType : .float32
-  }
+  /// The type that the checkpoint has the matrices in if it is the same for all, else float32, in which any of them can
+  /// meet activations.
+  let storedType: ElementType
 
   /// Whether any matrix is.
   var isQuantized: Bool {
@@ -29,16 +27,16 @@ struct DecoderWeights: Sendable {
   ///
   /// - Parameters:
   ///   - needsHead: whether an output matrix must be there; without one the embedding takes its place.
-  ///   - roundingStream: where matrices are rounded to bfloat16; nil leaves them as stored.
+  ///   - conversion: what happens to matrices; nil leaves them as stored.
   /// - Throws: ``SafetensorsError`` naming a tensor that is missing or has another shape or type.
   init(
     configuration: ModelConfiguration, checkpoint: Checkpoint, needsHead: Bool = true,
-    roundingStream: ComputeStream? = nil
+    conversion: MatrixConversion? = nil
   ) throws {
     checkpointByteCounts = checkpoint.byteCounts
     let names = WeightNames(configuration.family.traits.names, contains: checkpoint.contains)
     let source = WeightSource(
-      checkpoint: checkpoint, quantization: configuration.quantization, roundingStream: roundingStream)
+      checkpoint: checkpoint, quantization: configuration.quantization, conversion: conversion)
     let hiddenSize = configuration.hiddenSize
     embedding = try source.matrix(names.embedding, [configuration.vocabularySize, hiddenSize])
     layers = try (0..<configuration.layerCount).map { index in
@@ -57,6 +55,8 @@ struct DecoderWeights: Sendable {
       isTied = !needsHead && !hasHead
       head = LinearWeights(matrix: isTied ? embedding : try source.matrix(names.head, shape))
     }
+    let types = Set(layers.flatMap { $0.linears.map(\.matrix.elementType) } + [head.matrix.elementType])
+    storedType = types.count == 1 && conversion?.hasNarrowed != true ? head.matrix.elementType : .float32
   }
 }
 

@@ -61,7 +61,8 @@ struct EncoderWeights: Sendable {
     let traits = configuration.family.traits
     let names = traits.names
     let hiddenSize = configuration.hiddenSize
-    let source = WeightSource(checkpoint: checkpoint, roundingStream: precision == .bfloat16 ? stream : nil)
+    let source = WeightSource(
+      checkpoint: checkpoint, conversion: precision == .bfloat16 ? MatrixConversion(.rounding, on: stream) : nil)
     let word = "embeddings.word_embeddings.weight"
     let prefix = traits.prefixes.first { checkpoint.contains($0 + word) } ?? traits.prefixes[0]
     func norm(_ name: String) throws -> Norm {

@@ -1,4 +1,3 @@
-internal import CFoveaKernels
 internal import FoveaCore
 internal import FoveaSafetensors
 
@@ -7,8 +6,8 @@ struct WeightSource {
   let checkpoint: Checkpoint
   /// What config.json says of quantised weights, if anything.
   var quantization: QuantizationConfiguration? = nil
-  /// Rounds matrices to bfloat16 where they are not; nil leaves them as stored.
-  var roundingStream: ComputeStream? = nil
+  /// What happens to matrices; nil leaves them as stored.
+  var conversion: MatrixConversion? = nil
   static let readableTypes: [ElementType] = [.float32, .float16, .bfloat16]
 
   /// The matrix `NAME.weight` as stored: with scales beside it, quantised.
@@ -22,22 +21,7 @@ struct WeightSource {
   /// The elements of one or several matrices as products read them.
   func matrixTensor(_ name: String, _ shape: [Int]) throws -> Tensor {
     let stored = try tensor(name, shape)
-    guard let roundingStream, stored.elementType != .bfloat16 else { return stored }
-    let rounded = Tensor(uninitialized: shape, elementType: .bfloat16)
-    let kernels = roundingStream.kernelTable
-    let (source, target) = (stored.baseAddress, rounded.baseAddress)
-    let width = stored.elementType.byteCount
-    // The addresses are valid while both tensors live.
-    withExtendedLifetime((stored, rounded)) {
-      roundingStream.run {
-        roundingStream.forEachRange(stored.elementCount, grain: 1 << 16) { range in
-          kernels.pointee.convert(
-            source + range.lowerBound * width, stored.elementType.kernelElement,
-            target + range.lowerBound * ElementType.bfloat16.byteCount, FOVEA_BFLOAT16, range.count)
-        }
-      }
-    }
-    return rounded
+    return conversion?.converted(stored) ?? stored
   }
 
   func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {

@@ -30,14 +30,15 @@ import Testing
   /// activations are packed, the first call copies the weights and the others find them.
   private func run(
     _ pair: TypePair, _ set: InstructionSet, rows: Int, columns: Int, depth: Int, rowsPerCall: Int,
-    accumulates: Bool = false, usesPanels: Bool = false
+    accumulates: Bool = false, usesPanels: Bool = false, weightsRoundedTo roundedType: ElementType? = nil
   ) throws -> (got: [Double], expected: [Double], magnitude: [Double]) {
     var random = RandomValues(seed: UInt64(rows * 1_000_003 + columns * 1009 + depth))
     // A NaN before and after each operand shows any read outside of it.
     let x = Tensor(
       [.nan] + random.values(rows * depth) + [.nan], shape: [rows * depth + 2], elementType: pair.activation)
-    let w = Tensor(
-      [.nan] + random.values(columns * depth) + [.nan], shape: [columns * depth + 2], elementType: pair.weight)
+    let weights = random.values(columns * depth)
+    let rounded = Tensor(weights, shape: [weights.count], elementType: roundedType ?? pair.weight).doubles()
+    let w = Tensor([.nan] + rounded + [.nan], shape: [columns * depth + 2], elementType: pair.weight)
     let bias = random.values(columns)
     let biasTensor = Tensor(bias, shape: [columns], elementType: .float32)
     let outputs = Tensor([Float](repeating: 2, count: rows * columns), shape: [rows, columns])
@@ -124,6 +125,21 @@ import Testing
         #expect(cut.got == whole.got, "\(pair) \(set.name) \(rowsPerCall) rows a call")
       }
       #expect(firstMismatch(whole.got, whole.expected, absolute: 1e-4, relative: 1e-5) == nil)
+    }
+  }
+
+  @Test("weights that 16 bits hold exactly give the same bits from there", arguments: [ElementType.bfloat16, .float16])
+  func sameBitsOfNarrowWeights(type: ElementType) throws {
+    for set in InstructionSet.available {
+      for (rows, columns, depth, usesPanels) in [(1, 21, 75, false), (7, 33, 600, false), (30, 37, 130, true)] {
+        let results = try [ElementType.float32, type].map { weight in
+          try run(
+            TypePair(activation: .float32, weight: weight), set, rows: rows, columns: columns, depth: depth,
+            rowsPerCall: rows, usesPanels: usesPanels, weightsRoundedTo: type
+          ).got
+        }
+        #expect(results[0] == results[1], "\(set.name) \(type) \(rows) rows, \(columns) columns, depth \(depth)")
+      }
     }
   }
 

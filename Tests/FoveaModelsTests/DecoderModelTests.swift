@@ -75,6 +75,45 @@ import Testing
     }
   }
 
+  @Test("float32 matrices that 16 bits hold exactly are held so", arguments: [ElementType.bfloat16, .float16])
+  func narrowed(type: ElementType) throws {
+    var checkpoint = TinyCheckpoint()
+    // Two pieces of work for the large matrices.
+    (checkpoint.hiddenSize, checkpoint.vocabularySize) = (64, 1500)
+    let rounded = checkpoint.tensors.mapValues { tensor in
+      tensor.shape.count == 1 ? tensor : Tensor(tensor.doubles(), shape: tensor.shape, elementType: type)
+    }
+    let widened = rounded.mapValues { Tensor($0.floats(), shape: $0.shape) }
+    // The last number of the embedding, of a token that is not in the text, has more bits.
+    var mixed = widened
+    let name = "model.embed_tokens.weight"
+    var embedding = try #require(mixed[name]).floats()
+    embedding[embedding.count - 1] = 0.1
+    mixed[name] = Tensor(embedding, shape: [checkpoint.vocabularySize, checkpoint.hiddenSize])
+
+    func load(_ tensors: [String: Tensor], _ stream: ComputeStream) throws -> (byteCount: Int, logits: [UInt32]) {
+      try withTemporaryFolder { folder in
+        try writeFile(checkpoint.configuration, to: folder + "/config.json")
+        try SafetensorsWriter.write(tensors, metadata: ["format": "pt"], to: folder + "/model.safetensors")
+        let model = try DecoderModel.load(folder: folder, precision: .float32, stream: stream)
+        let logits = try model.evaluate([1, 5, 9, 30, 2, 17, 8], cache: model.makeCache(), logits: .all)
+        let native = try DecoderModel.load(folder: folder, stream: stream)
+        // How the model is computed with follows from the file.
+        let hasWideFile = tensors.values.allSatisfy { $0.elementType == .float32 }
+        #expect(native.storedTypeName == (hasWideFile ? "float32" : type.rawValue))
+        #expect(native.usesBFloat16Products == (!hasWideFile && type == .bfloat16))
+        return (model.weightByteCount, logits.floats().map(\.bitPattern))
+      }
+    }
+    let embeddingCount = checkpoint.vocabularySize * checkpoint.hiddenSize
+    try forEachStream { stream in
+      let (stored, wide, partly) = (try load(rounded, stream), try load(widened, stream), try load(mixed, stream))
+      #expect(wide == stored, "\(stream.instructionSet.name)")
+      #expect(partly.logits == stored.logits, "\(stream.instructionSet.name)")
+      #expect(partly.byteCount == stored.byteCount + 2 * embeddingCount)
+    }
+  }
+
   @Test("every family has a golden model of its own")
   func families() throws {
     #expect(GoldenModel.names.count >= 22)

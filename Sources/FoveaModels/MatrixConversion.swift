@@ -1,0 +1,121 @@
+internal import CFoveaKernels
+internal import FoveaCore
+internal import FoveaSafetensors
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// Brings a checkpoint's matrices into another type while a model is loaded.
+final class MatrixConversion {
+  enum Rule {
+    /// To bfloat16, rounded.
+    case rounding
+    /// From float32 to the type of 16 bits that holds every element exactly, if there is one: products have the same bits
+    /// and read half as much. Many float32 checkpoints are bfloat16 ones that were loaded and saved again.
+    case exact
+  }
+
+  private let rule: Rule
+  private let stream: ComputeStream
+  /// Where copies lie one behind another: a large storage has fewer and larger pages than hundreds of small ones. What is
+  /// never written takes no memory.
+  private var storage = TensorStorage(byteCount: 0)
+  private var usedByteCount = 0
+  /// Whether a matrix of float32 became narrower without loss.
+  private(set) var hasNarrowed = false
+
+  /// So many elements are converted and read back at a time: they stay in the first-level cache.
+  private static let blockElementCount = 4096
+  /// Those of one piece of work.
+  private static let grain = 1 << 16
+
+  private static let storageByteCount = 256 << 20
+
+  init(_ rule: Rule, on stream: ComputeStream) {
+    self.rule = rule
+    self.stream = stream
+  }
+
+  /// What a decoder's matrices go through. A mapped checkpoint may be larger than the memory and is only slow then: what
+  /// would not fit as a copy either stays as it is, unless it is to be rounded.
+  static func ofDecoder(
+    _ checkpoint: Checkpoint, precision: Precision, on stream: ComputeStream
+  ) -> MatrixConversion? {
+    if precision == .bfloat16 { return MatrixConversion(.rounding, on: stream) }
+    let copyByteCount = (checkpoint.byteCounts[.float32] ?? 0) / 2
+    return copyByteCount <= physicalMemoryByteCount() / 4 * 3 ? MatrixConversion(.exact, on: stream) : nil
+  }
+
+  /// The same matrix in another type, or nil where it stays as it is.
+  func converted(_ stored: Tensor) -> Tensor? {
+    let converted: Tensor?
+    switch rule {
+    case .rounding:
+      converted = stored.elementType == .bfloat16 ? nil : convert(stored, to: .bfloat16, isExact: false)
+    case .exact:
+      guard stored.elementType == .float32 else { return nil }
+      converted = convert(stored, to: .bfloat16, isExact: true) ?? convert(stored, to: .float16, isExact: true)
+      hasNarrowed = hasNarrowed || converted != nil
+    }
+    // The copy is what is read from now on.
+    if converted != nil { stored.releasePages() }
+    return converted
+  }
+
+  /// A copy of `stored` in `type`; nil if it must be exact and is not.
+  private func convert(_ stored: Tensor, to type: ElementType, isExact: Bool) -> Tensor? {
+    let count = stored.elementCount
+    // Most matrices that are not exact show it at once.
+    let probe = Tensor(uninitialized: [min(count, Self.blockElementCount)], elementType: type)
+    guard !isExact || convert(stored, 0..<probe.elementCount, into: probe, isExact: true) else { return nil }
+    let result = allocate(stored.shape, type)
+    let hasLoss = Atomic(false)
+    stream.run {
+      stream.forEachRange(count, grain: Self.grain) { range in
+        guard !hasLoss.load(ordering: .relaxed) else { return }
+        if !convert(stored, range, into: result, isExact: isExact) { hasLoss.store(true, ordering: .relaxed) }
+      }
+    }
+    guard !hasLoss.load(ordering: .relaxed) else { return nil }
+    usedByteCount = result.byteOffset + result.byteCount
+    return result
+  }
+
+  /// Room behind the last copy, in another storage if it must be; taken only once ``usedByteCount`` says so.
+  private func allocate(_ shape: [Int], _ type: ElementType) -> Tensor {
+    let byteCount = shape.reduce(type.byteCount, *)
+    let alignment = TensorStorage.alignmentByteCount
+    var offset = (usedByteCount + alignment - 1) / alignment * alignment
+    if offset + byteCount > storage.byteCount {
+      storage = TensorStorage(uninitializedByteCount: max(byteCount, Self.storageByteCount))
+      usedByteCount = 0
+      offset = 0
+    }
+    return Tensor(storage: storage, byteOffset: offset, elementType: type, shape: shape)
+  }
+
+  /// Converts the elements `range` to the same places of `target`; returns false if it must be exact and is not.
+  private func convert(_ stored: Tensor, _ range: Range<Int>, into target: Tensor, isExact: Bool) -> Bool {
+    let kernels = stream.kernelTable
+    let (element, targetElement) = (stored.elementType.kernelElement, target.elementType.kernelElement)
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.blockElementCount) { buffer in
+      guard let readBack = buffer.baseAddress else { return false }
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.blockElementCount) {
+        let count = min(Self.blockElementCount, range.upperBound - first)
+        let source = stored.baseAddress + first * stored.elementType.byteCount
+        let converted = target.baseAddress + first * target.elementType.byteCount
+        kernels.pointee.convert(source, element, converted, targetElement, count)
+        guard isExact else { continue }
+        kernels.pointee.convert(converted, targetElement, readBack, element, count)
+        guard memcmp(readBack, source, count * stored.elementType.byteCount) == 0 else { return false }
+      }
+      return true
+    }
+  }
+}
