@@ -110,7 +110,7 @@ package struct AttentionEngine {
     // The workers share one copy: counting references to it from several threads would cost more than a block.
     withUnsafePointer(to: self) { engine in
       if tiling.splitsKeys(threadCount: stream.threadCount) {
-        SplitAttention(engine: engine, stream: stream, tiling: tiling, layout: layout).run()
+        SplitAttention(engine: engine, kernels: stream.kernelTable, tiling: tiling, layout: layout).run(on: stream)
         return
       }
       stream.forEachPiece(tiling.tileCount, scratchByteCount: layout.byteCount, order: .apart) { piece, scratch in

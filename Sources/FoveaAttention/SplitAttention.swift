@@ -1,3 +1,4 @@
+internal import CFoveaKernels
 internal import FoveaCore
 internal import Synchronization
 
@@ -6,9 +7,11 @@ internal import Synchronization
 /// The blocks of a tile are joined in their order whatever the thread, or the bits would depend on who came first. A run
 /// that begins where the tile's state ends goes on with that state; one that comes too early leaves the state of each of
 /// its blocks, and whoever joins the run before it joins these too.
+///
+/// Every run has a copy of this: it holds no references, which all threads would count on one cache line.
 struct SplitAttention {
   let engine: UnsafePointer<AttentionEngine>
-  let stream: ComputeStream
+  let kernels: UnsafePointer<fovea_kernels>
   let tiling: Tiling
   let layout: TileLayout
 
@@ -18,7 +21,7 @@ struct SplitAttention {
   private var stateLength: Int { layout.stateByteCount / MemoryLayout<Float>.stride }
 
   /// Computes all tiles, as many blocks at a time as their states have room.
-  func run() {
+  func run(on stream: ComputeStream) {
     let mostBlocks = max(1, Self.pendingByteCount / (tiling.tileCount * layout.stateByteCount))
     let roundCount = (tiling.blockCount + mostBlocks - 1) / mostBlocks
     let blocksPerRound = (tiling.blockCount + roundCount - 1) / roundCount
@@ -49,7 +52,7 @@ struct SplitAttention {
   {
     var pointers = layout.pointers(in: scratch)
     pointers.state = state
-    return TileWorker(engine: engine, kernels: stream.kernelTable, tile: tiling.tile(tile), scratch: pointers)
+    return TileWorker(engine: engine, kernels: kernels, tile: tiling.tile(tile), scratch: pointers)
   }
 
   fileprivate func state(_ index: Int, of states: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float> {
