@@ -16,11 +16,15 @@ enum EncoderProduct: Sendable {
     guard activationType != .bfloat16 else { return linears.map(EncoderProduct.stored) }
     // Every product begins at a cache line.
     let counts = linears.map { (PackedWeights.elementCount($0) + 15) / 16 * 16 }
-    let storage = TensorStorage(byteCount: counts.reduce(0, +) * MemoryLayout<Float>.stride)
+    let storage = TensorStorage(uninitializedByteCount: counts.reduce(0, +) * MemoryLayout<Float>.stride)
     var offset = 0
     return stream.run {
       zip(linears, counts).map { linears, count in
-        defer { offset += count }
+        defer {
+          offset += count
+          // The copy is what is read from now on.
+          for linear in linears { linear.matrix.tensor.releasePages() }
+        }
         return .packed(PackedWeights(linears, storage: storage, offset: offset, on: stream))
       }
     }
