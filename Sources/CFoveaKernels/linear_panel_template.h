@@ -15,6 +15,8 @@
 #define PANEL_LEVELS (LANES == 16 ? 4 : LANES == 8 ? 3 : 2)
 // How far ahead of a tile its rows are asked for: the next tile's come from the last-level cache or memory.
 #define PANEL_ROW_PREFETCH 4096
+// The most steps of lanes that are summed in twos.
+#define PANEL_PAIR_STEPS 80
 // The rows at the end of a panel during which what comes next is asked for.
 #define PANEL_LATE_ROWS 96
 
@@ -46,53 +48,80 @@ static inline __attribute__((always_inline)) void store_lanes(float *first_lane,
 #endif
 
 // One tile: `rows` rows from `first` on, of which `present` exist, and whole vectors of columns from `column` on.
+//
+// With two lanes at once half of the rows have an accumulator for each of them: the first level of the tree stays in
+// registers, which counts where the lanes are short. The panel's lanes must stay in the first-level cache for the other
+// half of the rows then.
 static inline __attribute__((always_inline)) void NAME(panel_tile)(const fovea_linear *work, const float *x,
                                                                    const V *panel, panel_ahead ahead, size_t steps,
                                                                    size_t first, size_t column, const int rows,
-                                                                   size_t present) {
+                                                                   const int lanes, size_t present) {
+  const int part_rows = rows / lanes, count = part_rows * LINEAR_PANEL_VECTORS;
+  const size_t lane = lane_stride(steps);
   V waiting[PANEL_LEVELS][LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
-  V sums[LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
-  for (size_t place = 0; place < LANES; place++) {
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows * LINEAR_PANEL_VECTORS; i++) sums[i] = v_zero();
+  for (size_t place = 0; place < LANES; place += (size_t)lanes) {
 #pragma clang loop unroll(disable)
-    for (size_t step = 0; step < steps; step++, x += FOVEA_ROW_BLOCK, panel += LINEAR_PANEL_VECTORS) {
-      V weights[LINEAR_PANEL_VECTORS];
-      __builtin_prefetch((const char *)x + PANEL_ROW_PREFETCH);
-      __builtin_prefetch(ahead.next, 0, 2);
-      ahead.next += ahead.pace;
+    for (int part = 0; part < lanes; part++) {
+      V sums[2][LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
 #pragma clang loop unroll(full)
-      for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) weights[v] = panel[v];
+      for (int i = 0; i < lanes * count; i++) sums[i / count][i % count] = v_zero();
+      const float *elements = x + part * part_rows;
+      const V *columns = panel;
+      const float *later = x + (size_t)part * lane * FOVEA_ROW_BLOCK;
+#pragma clang loop unroll(disable)
+      for (size_t step = 0; step < steps; step++) {
+        __builtin_prefetch((const char *)later + PANEL_ROW_PREFETCH);
+        __builtin_prefetch(ahead.next, 0, 2);
 #pragma clang loop unroll(full)
-      for (int r = 0; r < rows; r++) {
-        V element = v_set1(x[r]);
+        for (int l = 0; l < lanes; l++) {
+          V weights[LINEAR_PANEL_VECTORS];
 #pragma clang loop unroll(full)
-        for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
-          sums[r * LINEAR_PANEL_VECTORS + v] = MULTIPLY_ADD(sums[r * LINEAR_PANEL_VECTORS + v], element, weights[v]);
+          for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
+            weights[v] = columns[(size_t)l * lane * LINEAR_PANEL_VECTORS + (size_t)v];
+#pragma clang loop unroll(full)
+          for (int r = 0; r < part_rows; r++) {
+            V element = v_set1(elements[(size_t)l * lane * FOVEA_ROW_BLOCK + (size_t)r]);
+#pragma clang loop unroll(full)
+            for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
+              sums[l][r * LINEAR_PANEL_VECTORS + v] =
+                  MULTIPLY_ADD(sums[l][r * LINEAR_PANEL_VECTORS + v], element, weights[v]);
+          }
+        }
+        ahead.next += ahead.pace;
+        elements += FOVEA_ROW_BLOCK;
+        later += FOVEA_ROW_BLOCK;
+        columns += LINEAR_PANEL_VECTORS;
+      }
+      V *const own = sums[0];
+      if (lanes == 2)
+#pragma clang loop unroll(full)
+        for (int i = 0; i < count; i++) own[i] = v_add(own[i], sums[1][i]);
+      // As many levels are complete as the last place ends in ones.
+      size_t level = (size_t)lanes - 1;
+      for (; (place + (size_t)lanes - 1) >> level & 1; level++)
+#pragma clang loop unroll(full)
+        for (int i = 0; i < count; i++) own[i] = v_add(waiting[level][part * count + i], own[i]);
+      if (level < PANEL_LEVELS) {
+#pragma clang loop unroll(full)
+        for (int i = 0; i < count; i++) waiting[level][part * count + i] = own[i];
+        continue;
+      }
+#pragma clang loop unroll(full)
+      for (int r = 0; r < part_rows; r++) {
+        const size_t row = (size_t)(part * part_rows + r);
+        if (row >= present) break;
+        float *out = work->outputs + (ptrdiff_t)(first + row) * work->output_stride + column;
+#pragma clang loop unroll(full)
+        for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) {
+          V total = own[r * LINEAR_PANEL_VECTORS + v];
+          if (work->bias) total = v_add(total, v_load(work->bias + column + v * LANES));
+          if (work->accumulates) total = v_add(v_load(out + v * LANES), total);
+          v_store(out + v * LANES, total);
+        }
       }
     }
-    x += (lane_stride(steps) - steps) * FOVEA_ROW_BLOCK;
-    panel += (lane_stride(steps) - steps) * LINEAR_PANEL_VECTORS;
-    // As many levels are complete as the place ends in ones.
-    size_t level = 0;
-    for (; place >> level & 1; level++)
-#pragma clang loop unroll(full)
-      for (int i = 0; i < rows * LINEAR_PANEL_VECTORS; i++) sums[i] = v_add(waiting[level][i], sums[i]);
-    if (level == PANEL_LEVELS) break;
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows * LINEAR_PANEL_VECTORS; i++) waiting[level][i] = sums[i];
-  }
-#pragma clang loop unroll(full)
-  for (int r = 0; r < rows; r++) {
-    if ((size_t)r >= present) break;
-    float *out = work->outputs + (ptrdiff_t)(first + (size_t)r) * work->output_stride + column;
-#pragma clang loop unroll(full)
-    for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) {
-      V total = sums[r * LINEAR_PANEL_VECTORS + v];
-      if (work->bias) total = v_add(total, v_load(work->bias + column + v * LANES));
-      if (work->accumulates) total = v_add(v_load(out + v * LANES), total);
-      v_store(out + v * LANES, total);
-    }
+    x += (size_t)lanes * lane * FOVEA_ROW_BLOCK;
+    panel += (size_t)lanes * lane * LINEAR_PANEL_VECTORS;
   }
 }
 
@@ -118,12 +147,14 @@ static void NAME(multiply_panel)(const fovea_linear *work, const V *panel, size_
       next += pace * steps * LANES;
     }
     // Rows that do not exist are zeros in their block.
-    if (left > LINEAR_PANEL_ROWS * 2 / 3)
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS, left);
+    if (left > LINEAR_PANEL_ROWS * 2 / 3 && steps <= PANEL_PAIR_STEPS)
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS, 2, left);
+    else if (left > LINEAR_PANEL_ROWS * 2 / 3)
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS, 1, left);
     else if (left > LINEAR_PANEL_ROWS / 3)
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS * 2 / 3, left);
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS * 2 / 3, 1, left);
     else
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS / 3, left);
+      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS / 3, 1, left);
   }
 }
 
