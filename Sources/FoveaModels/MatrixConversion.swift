@@ -35,6 +35,7 @@ final class MatrixConversion {
   /// Those of one piece of work.
   private static let grain = 1 << 16
 
+  /// The size of a storage, unless a matrix needs more.
   private static let storageByteCount = 256 << 20
 
   init(_ rule: Rule, on stream: ComputeStream) {
@@ -42,8 +43,8 @@ final class MatrixConversion {
     self.stream = stream
   }
 
-  /// What a decoder's matrices go through. A mapped checkpoint may be larger than the memory and is only slow then: what
-  /// would not fit as a copy either stays as it is, unless it is to be rounded.
+  /// What a decoder's matrices go through; nil if they stay as they are. A mapped checkpoint may be larger than the
+  /// memory and is only slow then, where a copy that does not fit would end the process.
   static func ofDecoder(
     _ checkpoint: Checkpoint, precision: Precision, on stream: ComputeStream
   ) -> MatrixConversion? {
