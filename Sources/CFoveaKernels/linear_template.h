@@ -142,8 +142,9 @@ static void PACK_ROWS_NAME(const fovea_row_pack *work) {
       const size_t width = FOVEA_ROW_BLOCK - group < LANES ? FOVEA_ROW_BLOCK - group : LANES;
       const size_t left_rows = work->row_count - block, present = left_rows < group ? 0 : left_rows - group;
       const ACTIVATION *source = (const ACTIVATION *)work->rows + (ptrdiff_t)(block + group) * work->stride;
-      for (size_t step = 0; step < steps; step++) {
-        const size_t k = step * STEP, left = work->depth - k;
+      const size_t first_step = work->first / STEP;
+      for (size_t step = first_step; step < first_step + part_count(work->column_count, STEP); step++) {
+        const size_t k = (step - first_step) * STEP, left = work->column_count - k;
         V rows[LANES];
 #pragma clang loop unroll(full)
         for (size_t i = 0; i < LANES; i++) {

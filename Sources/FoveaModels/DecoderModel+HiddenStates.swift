@@ -65,8 +65,7 @@ extension DecoderModel: TokenEncoder {
         attend(queries, keyValues, shown, layer: index, into: attended)
         let results = shown.gather(hiddenStates)
         stream.begin(.outputProjection)
-        addProduct(
-          attended.rows(0..<shown.count), layer.outputProjection, norm: layer.attentionOutputNorm, to: results)
+        project(attended.rows(0..<shown.count), by: layer, to: results)
         addFeedForward(layer, to: results)
       }
     }

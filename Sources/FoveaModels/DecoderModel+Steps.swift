@@ -33,14 +33,14 @@ extension DecoderModel {
     }
   }
 
-  /// hiddenStates += multiplier · norm(activations · weightsᵀ): the end of a block.
+  /// hiddenStates += multiplier · norm(inputs · weightsᵀ): the end of a block.
   func addProduct(
-    _ activations: ActivationRows, _ weights: LinearWeights, norm: Norm?, to hiddenStates: ActivationRows
+    _ inputs: ProductInputs, _ weights: LinearWeights, norm: Norm?, to hiddenStates: ActivationRows
   ) {
     let isPlain = norm == nil && configuration.residualMultiplier == 1
-    let outputs = isPlain ? hiddenStates : workspace.rows(.branch, count: activations.count)
+    let outputs = isPlain ? hiddenStates : workspace.rows(.branch, count: hiddenStates.count)
     stream.multiply(
-      activations, [LinearProduct(weights: weights, outputs: outputs.floats(), outputStride: outputs.stride)],
+      inputs, [LinearProduct(weights: weights, outputs: outputs.floats(), outputStride: outputs.stride)],
       accumulates: isPlain)
     if !isPlain { add(outputs, norm: norm, to: hiddenStates) }
   }

@@ -217,7 +217,7 @@ public final class DecoderModel: Sendable {
         queries, shown: shown, sinkQueries: turnsTwice ? sinkQueries : nil, cache: cache, layer: index, into: attended)
       let results = hiddenStates.rows(shown)
       stream.begin(.outputProjection)
-      addProduct(attended.rows(shown), layer.outputProjection, norm: layer.attentionOutputNorm, to: results)
+      project(attended.rows(shown), by: layer, to: results)
       addFeedForward(layer, to: results)
     }
     stream.begin(.other)
@@ -244,6 +244,12 @@ public final class DecoderModel: Sendable {
       normed, [layer.keyProjection, layer.valueProjection], into: projected, from: layer.queryProjection.outputSize)
   }
 
+  /// The end of a layer's attention half.
+  func project(_ attended: ActivationRows, by layer: DecoderLayer, to hiddenStates: ActivationRows) {
+    let inputs = stream.prepare(attended, for: CollectionOfOne(layer.outputProjection))
+    addProduct(inputs, layer.outputProjection, norm: layer.attentionOutputNorm, to: hiddenStates)
+  }
+
   /// The feed-forward half of a layer.
   func addFeedForward(_ layer: DecoderLayer, to hiddenStates: ActivationRows) {
     func rows(_ buffer: Workspace.Buffer) -> ActivationRows { workspace.rows(buffer, count: hiddenStates.count) }
@@ -253,13 +259,14 @@ public final class DecoderModel: Sendable {
     stream.begin(.norms)
     normalize(hiddenStates, by: layer.feedForwardNorm, into: normed)
     stream.begin(.feedForward)
+    func addGated(_ gate: LinearWeights, _ up: LinearWeights?, _ down: LinearWeights) {
+      let inputs = stream.multiplyGated(
+        normed, gate: gate, up: up, activation: activation, into: activated, for: down)
+      addProduct(inputs, down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+    }
     switch layer.feedForward {
-    case .gated(let block):
-      stream.multiplyGated(normed, gate: block.gate, up: block.up, activation: activation, into: activated)
-      addProduct(activated, block.down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
-    case .plain(let up, let down):
-      stream.multiplyActivated(normed, up: up, activation: activation, into: activated)
-      addProduct(activated, down, norm: layer.feedForwardOutputNorm, to: hiddenStates)
+    case .gated(let block): addGated(block.gate, block.up, block.down)
+    case .plain(let up, let down): addGated(up, nil, down)
     case .experts(let blocks, let router):
       let branch = rows(.branch)
       // The choice of experts is sensitive: the router reads float32 whatever the products take.

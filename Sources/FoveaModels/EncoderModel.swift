@@ -98,8 +98,7 @@ public final class EncoderModel: TokenEncoder {
       stream.begin(.norms)
       addAndNormalize(branch, by: layer.attentionNorm, hiddenStates: hiddenStates, inputs: inputs)
       stream.begin(.feedForward)
-      multiplyActivated(inputs, layer.up, into: activated)
-      multiply(activated, layer.down, into: branch)
+      feedForward(inputs, layer, activated: activated, into: branch)
       stream.begin(.norms)
       addAndNormalize(branch, by: layer.outputNorm, hiddenStates: hiddenStates, inputs: inputs)
     }
@@ -193,15 +192,22 @@ public final class EncoderModel: TokenEncoder {
     }
   }
 
-  private func multiplyActivated(
-    _ activations: ActivationRows, _ product: EncoderProduct, into outputs: ActivationRows
+  /// branch = down · function(up · inputs).
+  private func feedForward(
+    _ inputs: ActivationRows, _ layer: EncoderLayer, activated: ActivationRows, into branch: ActivationRows
   ) {
     let activation = configuration.activation
-    switch product {
-    case .packed(let weights):
-      stream.multiplyActivated(activations, weights, activation: activation, into: outputs)
-    case .stored(let linears):
-      for linear in linears { stream.multiplyActivated(activations, up: linear, activation: activation, into: outputs) }
+    switch layer.up {
+    case .packed(let up):
+      stream.multiplyActivated(inputs, up, activation: activation, into: activated)
+      multiply(activated, layer.down, into: branch)
+    case .stored(let ups):
+      // One matrix each.
+      guard case .stored(let downs) = layer.down, let up = ups.first, let down = downs.first else { return }
+      let inputs = stream.multiplyGated(
+        inputs, gate: up, up: nil, activation: activation, into: activated, for: down)
+      stream.multiply(
+        inputs, [LinearProduct(weights: down, outputs: branch.floats(), outputStride: branch.stride)])
     }
   }
 

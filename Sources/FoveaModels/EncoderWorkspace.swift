@@ -13,7 +13,7 @@ final class EncoderWorkspace: @unchecked Sendable {
     case attended
     /// What a block adds to the hidden states.
     case branch
-    /// Between the matrices of a feed-forward block.
+    /// Between the matrices of a feed-forward block; with room for ``PackedRows``.
     case activated
   }
 
@@ -45,7 +45,9 @@ final class EncoderWorkspace: @unchecked Sendable {
     offsets = sizes.enumerated().map { index, size in
       // Buffers that begin at the same place of a page get in each other's way in the first-level cache.
       let begin = (end + 4095) / 4096 * 4096 + index % 8 * 512
-      end = begin + rowCount * size.width * size.type.byteCount
+      let packedByteCount =
+        index == Buffer.activated.rawValue ? PackedRows.byteCount(rowCount: rowCount, depth: size.width) : 0
+      end = begin + max(packedByteCount, rowCount * size.width * size.type.byteCount)
       return begin
     }
     storage = TensorStorage(uninitializedByteCount: end)

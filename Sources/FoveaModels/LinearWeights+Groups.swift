@@ -45,35 +45,6 @@ struct GroupPieces {
 }
 
 extension ComputeStream {
-  /// outputs = function(activations · upᵀ), converted to the type of `outputs`, as one phase.
-  func multiplyActivated(
-    _ activations: ActivationRows, up: LinearWeights, activation: Activation, into outputs: ActivationRows
-  ) {
-    let kernels = kernelTable
-    let inputs = prepare(activations, for: [up])
-    let grain = columnGrain(rowCount: activations.count, columnCounts: [up.outputSize])
-    let pieces = GroupPieces(columnCounts: [up.outputSize], grain: grain)
-    let rowBlock = PieceHalves.rowsTogether(activations.count)
-    let product = PreparedProduct(up, inputs, kernels: kernels)
-    let halves = PieceHalves(count: rowBlock * grain, productScratch: product.scratchByteCount(columnCount: grain))
-    forEachPiece(pieces.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
-      let columns = pieces.piece(piece).columns
-      let sums = halves.gates(scratch)
-      for first in stride(from: 0, to: activations.count, by: rowBlock) {
-        let rows = first..<min(activations.count, first + rowBlock)
-        product.multiply(
-          rows: rows, columns: columns, outputs: sums, outputStride: grain, scratch: scratch,
-          scratchHoldsWeights: first > 0)
-        for row in rows {
-          activation.apply(
-            kernels, gate: sums + (row - first) * grain, up: nil,
-            outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
-            outputElement: outputs.type.kernelElement, count: columns.count)
-        }
-      }
-    }
-  }
-
   /// Takes every group's rows through its block: two phases for all groups together, so that all threads work even where
   /// each group has one row.
   ///
@@ -102,7 +73,8 @@ extension ComputeStream {
     }
     let upProducts = groups.enumerated().map { PreparedProduct($1.block.up, inputs, group: $0, kernels: kernels) }
     let productScratch = (gateProducts + upProducts).map { $0.scratchByteCount(columnCount: innerGrain) }.max() ?? 0
-    let halves = PieceHalves(count: rowBlock * innerGrain, productScratch: productScratch)
+    let halves = PieceHalves(
+      count: rowBlock * innerGrain, productScratch: productScratch, upScratch: productScratch)
     forEachPiece(inner.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
       let (index, columns) = inner.piece(piece)
       let group = groups[index]

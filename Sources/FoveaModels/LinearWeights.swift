@@ -103,8 +103,13 @@ extension ComputeStream {
 
   /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
   func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
+    multiply(prepare(activations, for: products.lazy.map(\.weights)), products, accumulates: accumulates)
+  }
+
+  /// The same of inputs that are prepared.
+  func multiply(_ inputs: ProductInputs, _ products: [LinearProduct], accumulates: Bool = false) {
     // A token has hundreds of these phases, and what one thread does alone here the others wait for: few allocations.
-    let inputs = prepare(activations, for: products.lazy.map(\.weights))
+    let activations = inputs.activations
     let placed = products.map { product in
       (
         product: PreparedProduct(product.weights, inputs, kernels: kernelTable), outputs: product.outputs,
@@ -124,76 +129,4 @@ extension ComputeStream {
     }
     withExtendedLifetime(products) {}
   }
-
-  /// outputs = function(activations · gateᵀ) · (activations · upᵀ), converted to the type of `outputs`, as one phase.
-  func multiplyGated(
-    _ activations: ActivationRows, gate: LinearWeights, up: LinearWeights, activation: Activation = .silu,
-    into outputs: ActivationRows
-  ) {
-    let kernels = kernelTable
-    let inputs = prepare(activations, for: [gate, up])
-    let products = (
-      PreparedProduct(gate, inputs, kernels: kernels), PreparedProduct(up, inputs, kernels: kernels)
-    )
-    let columnCount = gate.outputSize
-    let grain = columnGrain(rowCount: activations.count, columnCounts: [columnCount])
-    let rowBlock = PieceHalves.rowsTogether(activations.count)
-    let halves = PieceHalves(
-      count: rowBlock * grain,
-      productScratch: max(
-        products.0.scratchByteCount(columnCount: grain), products.1.scratchByteCount(columnCount: grain)))
-    forEachPiece((columnCount + grain - 1) / grain, scratchByteCount: halves.scratchByteCount) { piece, scratch in
-      let columns = piece * grain..<min(columnCount, (piece + 1) * grain)
-      let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
-      for first in stride(from: 0, to: activations.count, by: rowBlock) {
-        let rows = first..<min(activations.count, first + rowBlock)
-        products.0.multiply(
-          rows: rows, columns: columns, outputs: gates, outputStride: grain, scratch: scratch,
-          scratchHoldsWeights: first > 0)
-        products.1.multiply(
-          rows: rows, columns: columns, outputs: ups, outputStride: grain, scratch: halves.upScratch(scratch),
-          scratchHoldsWeights: first > 0)
-        for row in rows {
-          let offset = (row - first) * grain
-          activation.apply(
-            kernels, gate: gates + offset, up: ups + offset,
-            outputs: outputs.row(row) + columns.lowerBound * outputs.type.byteCount,
-            outputElement: outputs.type.kernelElement, count: columns.count)
-        }
-      }
-    }
-    withExtendedLifetime((gate, up)) {}
-  }
-}
-
-/// How a piece of a gated block divides its scratch: that of each product, then the results of both.
-struct PieceHalves {
-  private let productScratch: Int
-  private let count: Int
-
-  /// How many of `rowCount` rows go together, so that both halves stay in the second-level cache until they meet: whole
-  /// blocks of packed rows, at most 120, and never a few at the end.
-  static func rowsTogether(_ rowCount: Int) -> Int {
-    let block = PreparedProduct.rowsPerBlock
-    let runCount = (rowCount + 10 * block - 1) / (10 * block)
-    return max(1, min(rowCount, (rowCount + runCount * block - 1) / max(1, runCount * block) * block))
-  }
-
-  /// - Parameters:
-  ///   - count: the elements of each half.
-  ///   - productScratch: the bytes of scratch of each product.
-  init(count: Int, productScratch: Int) {
-    self.count = count
-    self.productScratch = productScratch
-  }
-
-  var scratchByteCount: Int { 2 * (productScratch + count * MemoryLayout<Float>.stride) }
-
-  func upScratch(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch + productScratch }
-
-  func gates(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
-    (scratch + 2 * productScratch).assumingMemoryBound(to: Float.self)
-  }
-
-  func ups(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> { gates(scratch) + count }
 }

@@ -44,8 +44,8 @@ struct PreparedProduct {
     }
   }
 
-  /// Rows of quantised weights that are widened at once: whole panels.
-  private static let widenedRowCount = 32
+  /// Columns of the widest panel of any instruction set.
+  static let columnsPerPanel = 32
 
   /// The scratch of ``multiply(rows:columns:outputs:outputStride:accumulates:scratch:scratchHoldsWeights:)`` for pieces
   /// of at most `columnCount` columns, whole cache lines.
@@ -53,7 +53,7 @@ struct PreparedProduct {
     switch form {
     case .elements: panelByteCount(columnCount)
     case .codes: (fovea_quantized_scratch_byte_count(depth) + 63) / 64 * 64
-    case .widened: panelByteCount(columnCount) + Self.widenedRowCount * depth * MemoryLayout<Float>.stride
+    case .widened: panelByteCount(columnCount) + Self.columnsPerPanel * depth * MemoryLayout<Float>.stride
     }
   }
 
@@ -116,11 +116,11 @@ struct PreparedProduct {
   ) {
     let widened = (scratch + panelByteCount(whole.column_count)).assumingMemoryBound(to: Float.self)
     // Columns past the last whole panel are not in the panels.
-    let isHeld = whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.widenedRowCount)
+    let isHeld = whole.panels_hold_weights && whole.column_count.isMultiple(of: Self.columnsPerPanel)
     var work = whole
     work.weights = UnsafeRawPointer(widened)
-    for offset in stride(from: 0, to: whole.column_count, by: Self.widenedRowCount) {
-      work.column_count = min(Self.widenedRowCount, whole.column_count - offset)
+    for offset in stride(from: 0, to: whole.column_count, by: Self.columnsPerPanel) {
+      work.column_count = min(Self.columnsPerPanel, whole.column_count - offset)
       if !isHeld {
         var part = matrix.rows(from: offset)
         for row in 0..<work.column_count { fovea_dequantize_row(&part, row, depth, widened + row * depth) }

@@ -24,6 +24,13 @@ struct ProductInputs {
     self.groups = groups
   }
 
+  /// Rows that are nowhere but in blocks.
+  init(_ blocks: PackedRows) {
+    activations = blocks.rows
+    groups = nil
+    packed = [UnsafeRawPointer(blocks.rows.base)]
+  }
+
   func rows(ofGroup group: Int) -> Range<Int> { groups?[group] ?? 0..<activations.count }
 
   func packedRows(ofGroup group: Int) -> UnsafeRawPointer? { packed.isEmpty ? nil : packed[group] }
@@ -74,7 +81,7 @@ extension ComputeStream {
         leastPackedRows = min(leastPackedRows, linear.kernelWeights.leastPackedRows)
       }
     }
-    let pack = activations.count < leastPackedRows ? nil : kernelTable.pointee.packRows(activations.type)
+    let pack = activations.count < leastPackedRows ? nil : kernelTable.pointee.rowPacking(activations.type)
     guard !forms.isEmpty || pack != nil else { return inputs }
 
     let rowCount = activations.count
@@ -101,7 +108,7 @@ extension ComputeStream {
         let rows = packedGroups.blocks[block]
         var work = fovea_row_pack(
           rows: UnsafeRawPointer(activations.row(rows.lowerBound)), stride: activations.stride, row_count: rows.count,
-          depth: depth, packed: packed + block * packedGroups.blockByteCount)
+          first: 0, column_count: depth, depth: depth, packed: packed + block * packedGroups.blockByteCount)
         pack(&work)
       }
     }
@@ -127,6 +134,40 @@ extension ComputeStream {
     }
     // A few rows take less time than a barrier.
     if activations.count < 4 { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
+  }
+}
+
+/// Rows that a phase leaves in the kernels' blocks, a part of the columns at a time: the products of the next phase find
+/// them ready, and nobody reads them as rows.
+struct PackedRows {
+  /// Where the blocks lie, and what the rows would be.
+  let rows: ActivationRows
+  private let pack: fovea_row_pack_kernel
+
+  /// Nil where products with `weights` read rows as they lie, or rounded. The memory of `rows` must have
+  /// ``byteCount(rowCount:depth:)``.
+  init?(_ rows: ActivationRows, for weights: LinearWeights, kernels: UnsafePointer<fovea_kernels>) {
+    let isRounded = rows.roundsToCodes && weights.kernelWeights.codes != nil
+    // Columns past the last whole panel are read as they lie.
+    guard !isRounded, rows.count >= weights.kernelWeights.leastPackedRows,
+      weights.outputSize.isMultiple(of: PreparedProduct.columnsPerPanel),
+      let pack = kernels.pointee.rowPacking(rows.type)
+    else { return nil }
+    self.rows = rows
+    self.pack = pack
+  }
+
+  static func byteCount(rowCount: Int, depth: Int) -> Int { fovea_packed_rows_byte_count(rowCount, depth) }
+
+  /// Takes the values of some rows, whole blocks from the first on, and of some columns: `source` holds them, row after
+  /// row without gaps. Columns begin with a whole panel's.
+  func write(_ source: UnsafeRawPointer, rows range: Range<Int>, columns: Range<Int>) {
+    let depth = rows.stride
+    var work = fovea_row_pack(
+      rows: source, stride: columns.count, row_count: range.count, first: columns.lowerBound,
+      column_count: columns.count, depth: depth,
+      packed: rows.base + fovea_packed_rows_byte_count(range.lowerBound, depth))
+    pack(&work)
   }
 }
 
@@ -166,7 +207,7 @@ private struct PackedGroups {
 }
 
 extension fovea_kernels {
-  fileprivate func packRows(_ type: ElementType) -> fovea_row_pack_kernel? {
+  fileprivate func rowPacking(_ type: ElementType) -> fovea_row_pack_kernel? {
     switch type {
     case .float32: pack_rows.0
     case .bfloat16: pack_rows.2

@@ -17,7 +17,7 @@ final class Workspace: @unchecked Sendable {
     /// The queries as they read the first keys of a text in a streaming cache.
     case sinkQueries
     case attended
-    /// Between the matrices of a feed-forward block.
+    /// Between the matrices of a feed-forward block; with room for ``PackedRows``.
     case activated
     /// Cosines and sines of each rotary setting.
     case angles
@@ -46,7 +46,12 @@ final class Workspace: @unchecked Sendable {
   /// Makes every buffer hold at least `rowCount` rows.
   func reserve(_ rowCount: Int) {
     guard rowCount > rowCapacity else { return }
-    storages = sizes.map { TensorStorage(uninitializedByteCount: rowCount * $0.width * $0.type.byteCount) }
+    storages = zip(Buffer.allCases, sizes).map { buffer, size in
+      let byteCount = rowCount * size.width * size.type.byteCount
+      let packedByteCount =
+        buffer == .activated ? PackedRows.byteCount(rowCount: rowCount, depth: size.width) : 0
+      return TensorStorage(uninitializedByteCount: max(byteCount, packedByteCount))
+    }
     buffers = zip(sizes, storages).map { size, storage in
       ActivationRows(
         base: storage.baseAddress, type: size.type, stride: size.width, count: rowCount,

@@ -49,7 +49,7 @@ import Testing
     if usesPanels, let pack {
       var work = fovea_row_pack(
         rows: UnsafeRawPointer(x.baseAddress + pair.activation.byteCount), stride: depth, row_count: rows,
-        depth: depth, packed: packed.baseAddress)
+        first: 0, column_count: depth, depth: depth, packed: packed.baseAddress)
       pack(&work)
     }
     for first in stride(from: 0, to: rows, by: rowsPerCall) {

@@ -51,10 +51,13 @@ typedef void (*fovea_linear_kernel)(const fovea_linear *work);
 #define FOVEA_ROW_BLOCK 12
 
 // Packs rows of activations for fovea_linear, block after block of FOVEA_ROW_BLOCK rows; what a last block lacks are zeros.
+// The columns are a part of the depth, from `first` on: a multiple of 32, as is their number but for the last part.
 typedef struct {
-  const void *rows;  // [row_count, depth]
+  const void *rows;  // [row_count, column_count]
   ptrdiff_t stride;
   size_t row_count;
+  size_t first;
+  size_t column_count;
   size_t depth;
   void *packed;  // 64-byte aligned, fovea_packed_rows_byte_count bytes
 } fovea_row_pack;
