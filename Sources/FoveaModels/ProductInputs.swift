@@ -142,6 +142,7 @@ extension ComputeStream {
 struct PackedRows {
   /// Where the blocks lie, and what the rows would be.
   let rows: ActivationRows
+  private let depth: Int
   private let pack: fovea_row_pack_kernel
 
   /// Nil where products with `weights` read rows as they lie, or rounded. The memory of `rows` must have
@@ -154,15 +155,15 @@ struct PackedRows {
       let pack = kernels.pointee.rowPacking(rows.type)
     else { return nil }
     self.rows = rows
+    depth = weights.inputSize
     self.pack = pack
   }
 
   static func byteCount(rowCount: Int, depth: Int) -> Int { fovea_packed_rows_byte_count(rowCount, depth) }
 
-  /// Takes the values of some rows, whole blocks from the first on, and of some columns: `source` holds them, row after
-  /// row without gaps. Columns begin with a whole panel's.
+  /// Takes the values of some rows and columns, which `source` holds row after row without gaps. Rows begin with a block,
+  /// columns at a multiple of ``PreparedProduct/columnsPerPanel``, and both end so or with the last.
   func write(_ source: UnsafeRawPointer, rows range: Range<Int>, columns: Range<Int>) {
-    let depth = rows.stride
     var work = fovea_row_pack(
       rows: source, stride: columns.count, row_count: range.count, first: columns.lowerBound,
       column_count: columns.count, depth: depth,

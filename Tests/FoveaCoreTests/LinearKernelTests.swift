@@ -47,10 +47,14 @@ import Testing
     let packed = TensorStorage(byteCount: usesPanels ? fovea_packed_rows_byte_count(rows, depth) : 0)
     let pack = pair.activation == .float32 ? set.kernels.pointee.pack_rows.0 : set.kernels.pointee.pack_rows.2
     if usesPanels, let pack {
-      var work = fovea_row_pack(
-        rows: UnsafeRawPointer(x.baseAddress + pair.activation.byteCount), stride: depth, row_count: rows,
-        first: 0, column_count: depth, depth: depth, packed: packed.baseAddress)
-      pack(&work)
+      // The columns in parts, as a phase before may leave them.
+      for first in stride(from: 0, to: max(1, depth), by: 64) {
+        var work = fovea_row_pack(
+          rows: UnsafeRawPointer(x.baseAddress + (1 + first) * pair.activation.byteCount), stride: depth,
+          row_count: rows, first: first, column_count: min(64, depth - first), depth: depth,
+          packed: packed.baseAddress)
+        pack(&work)
+      }
     }
     for first in stride(from: 0, to: rows, by: rowsPerCall) {
       let out = outputs.baseAddress.assumingMemoryBound(to: Float.self) + first * columns
