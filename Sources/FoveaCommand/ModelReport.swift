@@ -95,7 +95,7 @@ extension ModelReport {
         ("context", "\(contextLength) tokens"),
         ("features", features.isEmpty ? "none beyond Llama's" : features.joined(separator: ", ")),
         ("parameters", String(parameterCount)),
-        ("weights", "\(byteText(weightBytes)) (\(typesText(weightBytesByType)))"),
+        ("weights", "\(byteText(weightBytes)) in memory, in files \(typesText(weightBytesByType))"),
         ("cache", "\(byteText(cacheBytesPerToken)) a token, \(byteText(cacheBytesAtFullContext)) at full context"),
         ("tokenizer", tokenizerText),
       ] + computeRows)
