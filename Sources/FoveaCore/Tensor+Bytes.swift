@@ -6,13 +6,20 @@ internal import Musl
 internal import Darwin
 #endif
 
+/// Whether two runs of `byteCount` bytes are equal.
+package func hasSameBytes(_ first: UnsafeRawPointer, _ second: UnsafeRawPointer, byteCount: Int) -> Bool {
+  memcmp(first, second, byteCount) == 0
+}
+
 extension Tensor {
   /// Whether another tensor has the same type, shape and bytes. Of views with gaps only a view of itself has.
   package func hasSameBytes(as other: Tensor) -> Bool {
     guard elementType == other.elementType, shape == other.shape else { return false }
     if baseAddress == other.baseAddress, strides == other.strides { return true }
     guard isContiguous, other.isContiguous else { return false }
-    return withExtendedLifetime((self, other)) { memcmp(baseAddress, other.baseAddress, byteCount) == 0 }
+    return withExtendedLifetime((self, other)) {
+      FoveaCore.hasSameBytes(baseAddress, other.baseAddress, byteCount: byteCount)
+    }
   }
 
   /// Gives back the memory of a contiguous tensor in a mapped file, which nobody is about to read; see

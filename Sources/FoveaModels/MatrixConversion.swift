@@ -3,14 +3,6 @@ internal import FoveaCore
 internal import FoveaSafetensors
 internal import Synchronization
 
-#if canImport(Glibc)
-internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#else
-internal import Darwin
-#endif
-
 /// Brings a checkpoint's matrices into another type while a model is loaded.
 final class MatrixConversion {
   enum Rule {
@@ -114,7 +106,7 @@ final class MatrixConversion {
         kernels.pointee.convert(source, element, converted, targetElement, count)
         guard isExact else { continue }
         kernels.pointee.convert(converted, targetElement, readBack, element, count)
-        guard memcmp(readBack, source, count * stored.elementType.byteCount) == 0 else { return false }
+        guard hasSameBytes(readBack, source, byteCount: count * stored.elementType.byteCount) else { return false }
       }
       return true
     }
