@@ -47,7 +47,7 @@ static void check_linear(const fovea_kernels *table, fovea_element activation, f
     // Packing changes no bit; the reference has none.
     if (!table->pack_rows[activation]) continue;
     static _Alignas(64) char panels[COLUMNS * (DEPTH + 96) * 4], packed[24 * (DEPTH + 96) * 4];
-    fovea_row_pack pack = {stored_x, (ptrdiff_t)depth, ROWS, depth, packed};
+    fovea_row_pack pack = {stored_x, (ptrdiff_t)depth, ROWS, 0, depth, depth, packed};
     table->pack_rows[activation](&pack);
     memcpy(expected, got, sizeof got);
     work.packed_activations = packed;
