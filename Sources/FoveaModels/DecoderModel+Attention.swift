@@ -27,39 +27,28 @@ extension DecoderModel {
     let storedType = store.elementType.kernelElement
     let headByteCount = store.headStride * store.elementType.byteCount
     let firstPosition = cache.evaluatedLength
-    let rotaryIndex = configuration.layers[layer].rotaryIndex
-    let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
-    let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
     let (headCount, keyValueHeadCount) = (configuration.headCount, configuration.keyValueHeadCount)
-    let sinkAngles = angles.floats(projected.count) + angleOffset
-    func turn(
-      _ source: UnsafeMutablePointer<Float>, by cosine: UnsafeMutablePointer<Float>, into queries: ActivationRows,
-      _ row: Int
-    ) {
-      for head in 0..<headCount {
-        kernels.pointee.rotate(
-          source + head * dimension, cosine, cosine + pairCount, pairCount, dimension,
-          queries.row(row) + head * dimension * queries.type.byteCount, queries.type.kernelElement)
-      }
-    }
+    let rotation = HeadRotation(self, layer: layer)
     stream.forEachRange(projected.count, grain: 16) { rows in
       for row in rows {
-        let cosine = angles.floats(row) + angleOffset
-        let sine = cosine + pairCount
         var source = projected.floats(row)
         if shown.contains(row) {
           weights.queryNorm?.applyInPlace(kernels, source, width: headCount * dimension)
-          if let sinkQueries { turn(source, by: sinkAngles, into: sinkQueries, row) }
-          turn(source, by: cosine, into: queries, row)
+          if let sinkQueries {
+            rotation.turn(
+              source, headCount: headCount, by: angles.floats(projected.count), into: sinkQueries.row(row),
+              type: sinkQueries.type)
+          }
+          rotation.turn(
+            source, headCount: headCount, by: angles.floats(row), into: queries.row(row), type: queries.type)
         }
         source += headCount * dimension
         let target = store.row(firstPosition + row)
         weights.keyNorm?.applyInPlace(kernels, source, width: keyValueHeadCount * dimension)
-        for head in 0..<keyValueHeadCount {
-          kernels.pointee.rotate(
-            source, cosine, sine, pairCount, dimension, target.key + head * headByteCount, storedType)
-          source += dimension
-        }
+        rotation.turn(
+          source, headCount: keyValueHeadCount, by: angles.floats(row), into: target.key, type: store.elementType,
+          headByteCount: headByteCount)
+        source += keyValueHeadCount * dimension
         for head in 0..<keyValueHeadCount {
           kernels.pointee.convert(source, FOVEA_FLOAT32, target.value + head * headByteCount, storedType, dimension)
           source += dimension

@@ -46,7 +46,8 @@ extension DecoderModel: TokenEncoder {
     embed(tokens[...], into: hiddenStates)
     stream.begin(.positions)
     fillAngles(angles, sequences: sequences)
-    let allRows = SequenceTails(lengths: sequences.map(\.count), firstRows: sequences.map { _ in 0 })
+    let allRows =
+      tails.isWhole ? tails : SequenceTails(lengths: sequences.map(\.count), firstRows: sequences.map { _ in 0 })
     withExtendedLifetime(keyValues) {
       for (index, layer) in weights.layers.enumerated() {
         let shown = index == weights.layers.count - 1 ? tails : allRows
@@ -95,32 +96,23 @@ extension DecoderModel: TokenEncoder {
     keyValues: PackedKeyValues
   ) {
     let kernels = stream.kernelTable
-    let dimension = configuration.headDimension
     let weights = weights.layers[layer]
-    let rotaryIndex = configuration.layers[layer].rotaryIndex
-    let pairCount = rotaryIndex.map { rotaries[$0].pairCount } ?? 0
-    let angleOffset = rotaries[..<(rotaryIndex ?? 0)].reduce(0) { $0 + 2 * $1.pairCount }
+    let (headCount, keyValueHeadCount) = (configuration.headCount, configuration.keyValueHeadCount)
+    let rotation = HeadRotation(self, layer: layer)
     let (keys, values) = (keyValues.keys, keyValues.values)
-    func turn(
-      _ source: UnsafeMutablePointer<Float>, norm: Norm?, by angles: UnsafeMutablePointer<Float>,
-      into target: ActivationRows, _ row: Int
-    ) {
-      norm?.applyInPlace(kernels, source, width: target.stride)
-      for first in stride(from: 0, to: target.stride, by: dimension) {
-        kernels.pointee.rotate(
-          source + first, angles, angles + pairCount, pairCount, dimension,
-          target.row(row) + first * target.type.byteCount, target.type.kernelElement)
-      }
-    }
     stream.forEachRange(projected.count, grain: 16) { rows in
       for row in rows {
         var source = projected.floats(row)
         if row < shown.count {
-          let angles = angles.floats(shown.rowOfPlace[row]) + angleOffset
-          turn(source, norm: weights.queryNorm, by: angles, into: queries, row)
+          weights.queryNorm?.applyInPlace(kernels, source, width: queries.stride)
+          rotation.turn(
+            source, headCount: headCount, by: angles.floats(shown.rowOfPlace[row]), into: queries.row(row),
+            type: queries.type)
         }
         source += queries.stride
-        turn(source, norm: weights.keyNorm, by: angles.floats(row) + angleOffset, into: keys, row)
+        weights.keyNorm?.applyInPlace(kernels, source, width: keys.stride)
+        rotation.turn(
+          source, headCount: keyValueHeadCount, by: angles.floats(row), into: keys.row(row), type: keys.type)
         source += keys.stride
         kernels.pointee.convert(source, FOVEA_FLOAT32, values.row(row), values.type.kernelElement, values.stride)
       }

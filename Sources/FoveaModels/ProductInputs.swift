@@ -75,7 +75,7 @@ extension ComputeStream {
     var leastPackedRows = Int.max
     for linear in weights {
       depth = linear.inputSize
-      if activations.roundsToCodes, let form = linear.kernelWeights.codes?.form {
+      if let form = activations.roundedForm(for: linear) {
         if !forms.contains(form) { forms.append(form) }
       } else {
         leastPackedRows = min(leastPackedRows, linear.kernelWeights.leastPackedRows)
@@ -148,9 +148,8 @@ struct PackedRows {
   /// Nil where products with `weights` read rows as they lie, or rounded. The memory of `rows` must have
   /// ``byteCount(rowCount:depth:)``.
   init?(_ rows: ActivationRows, for weights: LinearWeights, kernels: UnsafePointer<fovea_kernels>) {
-    let isRounded = rows.roundsToCodes && weights.kernelWeights.codes != nil
     // Columns past the last whole panel are read as they lie.
-    guard !isRounded, rows.count >= weights.kernelWeights.leastPackedRows,
+    guard rows.roundedForm(for: weights) == nil, rows.count >= weights.kernelWeights.leastPackedRows,
       weights.outputSize.isMultiple(of: PreparedProduct.columnsPerPanel),
       let pack = kernels.pointee.rowPacking(rows.type)
     else { return nil }
@@ -169,6 +168,13 @@ struct PackedRows {
       column_count: columns.count, depth: depth,
       packed: rows.base + fovea_packed_rows_byte_count(range.lowerBound, depth))
     pack(&work)
+  }
+}
+
+extension ActivationRows {
+  /// The form in which products with `weights` read the rows rounded; nil where they read them in their own type.
+  fileprivate func roundedForm(for weights: LinearWeights) -> CodeForm? {
+    roundsToCodes ? weights.kernelWeights.codes?.form : nil
   }
 }
 

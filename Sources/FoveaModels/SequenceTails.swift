@@ -15,10 +15,10 @@ struct SequenceTails {
 
   /// One of each sequence, in order.
   let tails: [Tail]
-  /// The number of rows that are asked for.
-  let count: Int
   /// The row of each place.
   let rowOfPlace: [Int]
+  /// The number of rows that are asked for.
+  var count: Int { rowOfPlace.count }
   /// Whether every row is asked for.
   var isWhole: Bool { count == tails.last?.rows.upperBound ?? 0 }
 
@@ -37,7 +37,6 @@ struct SequenceTails {
     }
     self.tails = tails
     self.rowOfPlace = rowOfPlace
-    count = rowOfPlace.count
   }
 
   /// Moves the rows that are asked for to the front, in order; what the others hold is lost.
