@@ -8,10 +8,14 @@
 // rows stay in the first-level cache while the column tiles go by.
 #define VALUE_RUN (32 * PER_LANE)
 // What is asked for ahead of the row being read: the hardware's prefetchers do not follow a walk over many rows at once,
-// nor the change from keys to values. So many bytes for each byte of an element, but no more rows than MOST_ROWS_AHEAD:
-// less waits for memory, more leaves the first-level cache again.
+// nor the change from keys to values. Out of a cache it is so many bytes for each byte of an element, but no more rows
+// than MOST_ROWS_AHEAD: less waits for memory, more leaves the first-level cache again.
 #define BYTES_AHEAD 8192
 #define MOST_ROWS_AHEAD 64
+// Out of memory hints get lost where too many lines are under way already, and a line that nobody asked for stops
+// everything: each is asked for three times, so many bytes apart, the last time shortly before it is needed.
+#define LAST_BYTES_AHEAD 1024
+#define HINT_DISTANCE 8192
 
 typedef struct {
   const char *base;  // row 0 of the block
@@ -20,6 +24,7 @@ typedef struct {
   const char *next;  // what is read after the last row: the values after the keys, the next block's keys after those
   ptrdiff_t next_stride;
   bool is_contiguous;
+  bool comes_from_memory;
   size_t ahead;  // rows
 } NAME(row_source);
 
@@ -27,8 +32,16 @@ static inline ptrdiff_t NAME(row_bytes)(ptrdiff_t count, fovea_element element) 
   return count * (ptrdiff_t)fovea_element_size(element);
 }
 
-static inline size_t NAME(rows_ahead)(size_t dimension) {
+static inline size_t NAME(rows_ahead)(size_t dimension, bool comes_from_memory) {
+  if (comes_from_memory) return LAST_BYTES_AHEAD / dimension + 1;
   return BYTES_AHEAD / dimension < MOST_ROWS_AHEAD ? BYTES_AHEAD / dimension : MOST_ROWS_AHEAD;
+}
+
+static inline __attribute__((always_inline)) void NAME(ask)(const char *ahead, bool comes_from_memory) {
+  __builtin_prefetch(ahead);
+  if (!comes_from_memory) return;
+  __builtin_prefetch(ahead + HINT_DISTANCE);
+  __builtin_prefetch(ahead + 2 * HINT_DISTANCE);
 }
 
 // Where the row `rows->ahead` after `row` lies. A hint past the end of the rows does no harm.
@@ -48,11 +61,12 @@ static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(
   if (keys->is_contiguous) {
     const char *ahead = NAME(row_ahead)(keys, key) + step * lane_bytes * LANES;
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < COLUMN_STEPS * lane_bytes * LANES; i += 64) __builtin_prefetch(ahead + i);
+    for (size_t i = 0; i < COLUMN_STEPS * lane_bytes * LANES; i += 64)
+      NAME(ask)(ahead + i, keys->comes_from_memory);
   } else if (step * lane_bytes % 64 == 0) {
     const char *ahead = rows + (ptrdiff_t)keys->ahead * keys->stride;
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < LANES; i++, ahead += keys->stride) __builtin_prefetch(ahead);
+    for (int i = 0; i < LANES; i++, ahead += keys->stride) NAME(ask)(ahead, keys->comes_from_memory);
   }
 #if PER_LANE == 1
   if (element == FOVEA_FLOAT32) v_load_columns_f32(rows, keys->stride, columns);
@@ -106,7 +120,7 @@ static inline __attribute__((always_inline)) void NAME(score_range)(const NAME(r
   memset(spare, 0, LANES * row_bytes);
   for (size_t i = key; i < keys->count; i++)
     memcpy(spare + (i - key) * row_bytes, keys->base + (ptrdiff_t)i * keys->stride, row_bytes);
-  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true, 0};
+  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true, false, 0};
   NAME(score_rows)(&tail, 0, q, steps, scores + key, rows, 1, element);
 }
 
@@ -134,7 +148,8 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
       loaded[v] = load_any(row, element, (size_t)v * LANES);
-      if ((size_t)v * LANES * element_bytes % 64 == 0) __builtin_prefetch(ahead + (size_t)v * LANES * element_bytes);
+      if ((size_t)v * LANES * element_bytes % 64 == 0)
+        NAME(ask)(ahead + (size_t)v * LANES * element_bytes, values->comes_from_memory);
     }
 #else
     // The last key of an odd number has no neighbour: its half of the lanes is zero.
@@ -143,8 +158,8 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
     for (int v = 0; v < vectors; v += 2) {
       const uint16_t *even = (const uint16_t *)row + v * LANES;
       const uint16_t *odd = (const uint16_t *)(row + values->stride) + v * LANES;
-      __builtin_prefetch(ahead + v * LANES * 2);
-      __builtin_prefetch(ahead + ahead_step + v * LANES * 2);
+      NAME(ask)(ahead + v * LANES * 2, values->comes_from_memory);
+      NAME(ask)(ahead + ahead_step + v * LANES * 2, values->comes_from_memory);
       if (v + 1 == vectors) loaded[v] = v_interleave(even, is_pair ? odd : NULL, LANES);
       else if (__builtin_expect(is_pair, 1)) v_unpack(even, odd, &loaded[v]);
       else v_unpack_single(even, &loaded[v]);
@@ -237,13 +252,14 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
   const ptrdiff_t key_stride = NAME(row_bytes)(work->key_stride, work->key_element);
   const ptrdiff_t value_stride = NAME(row_bytes)(work->value_stride, work->value_element);
   const char *key_rows = work->key_rows, *value_rows = work->value_rows;
-  const NAME(row_source) keys = {key_rows, key_stride, block->key_count, value_rows, value_stride,
-                                 work->key_stride == (ptrdiff_t)block->dimension,
-                                 NAME(rows_ahead)(block->dimension)};
-  const NAME(row_source) values = {value_rows, value_stride, block->key_count,
-                                   key_rows + FOVEA_KEY_BLOCK * key_stride, key_stride,
-                                   keys.is_contiguous && work->value_stride == (ptrdiff_t)value_dimension,
-                                   NAME(rows_ahead)(value_dimension)};
+  const bool are_keys_contiguous = work->key_stride == (ptrdiff_t)block->dimension;
+  const bool are_contiguous = are_keys_contiguous && work->value_stride == (ptrdiff_t)value_dimension;
+  const bool comes_from_memory = work->comes_from_memory && are_contiguous;
+  const NAME(row_source) keys = {key_rows, key_stride, block->key_count, value_rows, value_stride, are_keys_contiguous,
+                                 comes_from_memory, NAME(rows_ahead)(block->dimension, comes_from_memory)};
+  const NAME(row_source) values = {value_rows, value_stride, block->key_count, key_rows + FOVEA_KEY_BLOCK * key_stride,
+                                   key_stride, are_contiguous, comes_from_memory,
+                                   NAME(rows_ahead)(value_dimension, comes_from_memory)};
   float *scores = block->scratch;
   float *weights = PER_LANE == 1 ? scores : scores + FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
   float *sums = scores + 2 * FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
@@ -281,5 +297,7 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
 #undef VALUE_RUN
 #undef BYTES_AHEAD
 #undef MOST_ROWS_AHEAD
+#undef LAST_BYTES_AHEAD
+#undef HINT_DISTANCE
 #undef CALL_ELEMENT
 #undef CALL_ROWS

@@ -2,11 +2,14 @@
 //   CODED_KEY_VECTORS      vectors of keys whose dot products run side by side, which hides the latency of one chain
 //   CODED_VALUE_VECTORS(r) vectors of value columns for r rows: twice r times as many sums fit the registers
 //
-// A block is read once and in the order in which it lies, so that one hint far enough ahead serves all its parts and the
-// next block too.
+// A block is read once and in the order in which it lies, so that hints far enough ahead serve all its parts and the
+// next block too. Each line is asked for twice: hints get lost where too many lines are under way already.
 #include "coded_layout.h"
 
-#define CODED_AHEAD 4096
+static inline __attribute__((always_inline)) void coded_ask(const char *p) {
+  __builtin_prefetch(p + 6144);
+  __builtin_prefetch(p + 2048);
+}
 
 // Lanes of codes at `p` as two vectors of bytes; with whole bytes only the first is used.
 static inline __attribute__((always_inline)) void coded_load(const char *p, I codes[2], const bool is_half) {
@@ -76,7 +79,7 @@ static inline __attribute__((always_inline)) void coded_scores(const fovea_coded
 #pragma clang loop unroll(full)
     for (int v = 0; v < CODED_KEY_VECTORS; v++) {
       const char *p = codes + word * CODED_LANES * 4 + (size_t)v * stride;
-      __builtin_prefetch(p + CODED_AHEAD);
+      coded_ask(p);
       coded_load(p, loaded[v], is_half);
     }
 #pragma clang loop unroll(full)
@@ -114,7 +117,7 @@ static void coded_round_weights(const float *weights, const char *pairs, size_t 
   const V middle = v_set1(middle_code);
   V maxima = v_zero(), biases = v_zero(), sums = v_zero();
   for (size_t key = low; key < high; key += LANES) {
-    __builtin_prefetch(pairs + 4 * key + CODED_AHEAD);
+    coded_ask(pairs + 4 * key);
     V weight = v_load(weights + key);
     I pair = i_load(pairs + 4 * key);
     // What is not seen may be anything, NaN too.
@@ -162,7 +165,7 @@ static inline __attribute__((always_inline)) void coded_values(const fovea_coded
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
       const char *p = codes + (word * padded + (size_t)v * LANES) * 4;
-      __builtin_prefetch(p + CODED_AHEAD);
+      coded_ask(p);
       coded_load(p, loaded[v], is_half);
     }
 #pragma clang loop unroll(full)
@@ -262,6 +265,5 @@ static void coded_attention(const fovea_coded_attention *work) {
   }
 }
 
-#undef CODED_AHEAD
 #undef CODED_KEY_VECTORS
 #undef CODED_VALUE_VECTORS

@@ -2,6 +2,8 @@
 // memory, and leave one vector of partial integer sums a row for 64 bytes of all four; these are then added up, and meet
 // their scales, for all 16 columns together. Memory rests meanwhile, so as much as possible is done while weights come.
 
+// How far ahead memory is asked for. Bytes go by faster than nibbles, and are asked for twice: hints get lost where too
+// many lines are under way already.
 #define ROW_PREFETCH_BYTES 4096
 
 // Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c].
@@ -95,6 +97,7 @@ static inline __attribute__((always_inline)) void quantized_rows_of(const fovea_
 #pragma clang loop unroll(full)
         for (size_t c = 0; c < 4; c++) {
           __builtin_prefetch(p[0] + 64 * (4 * step + c) + ROW_PREFETCH_BYTES);
+          if (!is_half) __builtin_prefetch(p[0] + 64 * (4 * step + c) + 2 * ROW_PREFETCH_BYTES);
           multiply_bytes(_mm512_loadu_si512(p[c] + 64 * step), work->codes + step * step_codes, code_stride, dots + c,
                          rows, is_half, is_mxfp4);
         }

@@ -70,17 +70,21 @@ package struct AttentionEngine {
   package var mask: BroadcastMask?
   /// One logit a query head, or none.
   package var sinks: [Float]
+  /// Whether keys and values come out of memory rather than a cache. Changes the pace only.
+  let comesFromMemory: Bool
 
   /// Rows of one tile: a multiple of the kernels' register tile, so many that packing a block of keys and values costs
   /// little beside using it, and so few that queries, outputs and the block share a 1 MiB second-level cache.
   static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 128 ? 264 : 120 }
 
+  /// - Parameter comesFromMemory: whether keys and values are out of the caches even if they would have room there.
   package init(
     problem: AttentionProblem, queries: UnsafeRawPointer, prefixQueries: UnsafeRawPointer? = nil,
     queryType: fovea_element, queryStrides: AttentionStrides, keyType: fovea_element, valueType: fovea_element,
     segments: [KeyValueSegment], codes: CodedBlocks? = nil, outputs: UnsafeMutableRawPointer,
     outputType: fovea_element, outputStrides: AttentionStrides, logSumExp: UnsafeMutablePointer<Float>? = nil,
-    scale: Float, softCap: Float = 0, visibleKeys: VisibleKeys, mask: BroadcastMask? = nil, sinks: [Float] = []
+    scale: Float, softCap: Float = 0, visibleKeys: VisibleKeys, mask: BroadcastMask? = nil, sinks: [Float] = [],
+    comesFromMemory: Bool = false
   ) {
     self.problem = problem
     self.queries = queries
@@ -100,6 +104,10 @@ package struct AttentionEngine {
     self.visibleKeys = visibleKeys
     self.mask = mask
     self.sinks = sinks
+    let rowByteCount =
+      problem.headDimension * elementByteCount(keyType) + problem.valueDimension * elementByteCount(valueType)
+    let byteCount = problem.batchCount * problem.keyValueHeadCount * problem.keyLength * rowByteCount
+    self.comesFromMemory = comesFromMemory || byteCount >= MachineMemory.lastCacheByteCount
   }
 
   /// Computes all outputs. Must be called inside an operation of `stream`.

@@ -16,7 +16,7 @@ struct SplitAttention {
   let layout: TileLayout
 
   /// The most memory for states of blocks that wait to be joined, unless a single block of every tile needs more.
-  private static let pendingByteCount = 1 << 20
+  private static let pendingByteCount = 4 << 20
 
   private var stateLength: Int { layout.stateByteCount / MemoryLayout<Float>.stride }
 

@@ -144,7 +144,8 @@ struct TileWorker {
         block: block, key_rows: row(first, of: segment.keys, segment.keyStrides, engine.pointee.keyType),
         key_stride: segment.keyStrides.position, key_element: engine.pointee.keyType,
         value_rows: row(first, of: segment.values, segment.valueStrides, engine.pointee.valueType),
-        value_stride: segment.valueStrides.position, value_element: engine.pointee.valueType)
+        value_stride: segment.valueStrides.position, value_element: engine.pointee.valueType,
+        comes_from_memory: engine.pointee.comesFromMemory)
       return attend(&work)
     }
     return false

@@ -47,21 +47,14 @@ public struct MachinePeaks: Sendable {
   }
 
   private static func bytesPerSecond(_ stream: ComputeStream, byteCount: Int) -> Double {
-    let pieceByteCount = 4 << 20
-    let pieceCount = max(1, byteCount / pieceByteCount)
-    let storage = TensorStorage(uninitializedByteCount: pieceCount * pieceByteCount)
-    return withExtendedLifetime(storage) {
-      let bytes = storage.baseAddress
-      // Written once by the threads that read: pages that were never written all show the same one.
-      stream.forEachPiece(pieceCount) { piece, _ in
-        (bytes + piece * pieceByteCount).initializeMemory(as: UInt8.self, repeating: 1, count: pieceByteCount)
-      }
-      return bestRate(of: Double(storage.byteCount)) {
-        stream.forEachPiece(pieceCount) { piece, _ in
-          _ = fovea_read_memory(bytes + piece * pieceByteCount, pieceByteCount)
-        }
-      }
+    let tensor = Tensor(uninitialized: [byteCount], elementType: .uint8)
+    let bytes = tensor.baseAddress
+    // Written once: pages that were never written all show the same one.
+    stream.forEachRange(byteCount, grain: 4 << 20) { range in
+      (bytes + range.lowerBound).initializeMemory(as: UInt8.self, repeating: 1, count: range.count)
     }
+    let reader = MemoryReader([tensor], mostByteCount: byteCount)
+    return bestRate(of: Double(reader.byteCount)) { _ = reader.secondsToRead(on: stream) }
   }
 
   private static func bestRate(of count: Double, _ run: () -> Void) -> Double {

@@ -10,8 +10,8 @@ internal import Darwin
 package enum ProcessorCount {
   /// The cores that the affinity mask allows, cut to the control group's CPU quota (rounded up), at least 1.
   package static func usable() -> Int {
-    let cores = affinityCount(status: contents(of: "/proc/self/status")) ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    let quota = controlGroupQuota(root: "/sys/fs/cgroup", membership: contents(of: "/proc/self/cgroup"))
+    let cores = affinityCount(status: systemFileText("/proc/self/status")) ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let quota = controlGroupQuota(root: "/sys/fs/cgroup", membership: systemFileText("/proc/self/cgroup"))
     return max(1, min(cores, quota ?? cores))
   }
 
@@ -48,7 +48,7 @@ package enum ProcessorCount {
   }
 
   private static func version2Quota(_ folder: String) -> Int? {
-    guard let text = contents(of: folder + "/cpu.max") else { return nil }
+    guard let text = systemFileText(folder + "/cpu.max") else { return nil }
     let fields = text.split(whereSeparator: \.isWhitespace)
     guard fields.count == 2, let quota = Int(fields[0]), let period = Int(fields[1]) else { return nil }
     return wholeProcessors(quota: quota, period: period)
@@ -56,7 +56,7 @@ package enum ProcessorCount {
 
   private static func version1Quota(_ folder: String) -> Int? {
     func number(_ name: String) -> Int? {
-      contents(of: folder + "/" + name).flatMap { $0.split(whereSeparator: \.isWhitespace).first }.flatMap { Int($0) }
+      systemFileText(folder + "/" + name).flatMap { $0.split(whereSeparator: \.isWhitespace).first }.flatMap { Int($0) }
     }
     guard let quota = number("cpu.cfs_quota_us"), let period = number("cpu.cfs_period_us") else { return nil }
     return wholeProcessors(quota: quota, period: period)
@@ -65,14 +65,5 @@ package enum ProcessorCount {
   private static func wholeProcessors(quota: Int, period: Int) -> Int? {
     guard quota > 0, period > 0 else { return nil }
     return max(1, (quota + period - 1) / period)
-  }
-
-  /// The text of a small file; nil where it is absent or unreadable, which here means "no limit".
-  private static func contents(of path: String) -> String? {
-    guard let file = fopen(path, "r") else { return nil }
-    defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 16)
-    let count = fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes[..<count], as: UTF8.self)
   }
 }

@@ -92,8 +92,3 @@ public final class TensorStorage: @unchecked Sendable {
     }
   }
 }
-
-/// The memory of this machine, in bytes.
-package func physicalMemoryByteCount() -> Int {
-  Int(sysconf(CInt(_SC_PHYS_PAGES))) * Int(sysconf(CInt(_SC_PAGESIZE)))
-}

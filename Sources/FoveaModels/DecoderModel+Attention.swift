@@ -81,7 +81,7 @@ extension DecoderModel {
       outputStrides: rowStrides,
       scale: configuration.attentionScale, softCap: configuration.attentionSoftCap ?? 0,
       visibleKeys: store.visibleKeys(from: position, to: end, keyLength: keyLength),
-      sinks: weights.layers[layer].sinks)
+      sinks: weights.layers[layer].sinks, comesFromMemory: weightsFillCaches)
     engine.run(on: stream)
   }
 

@@ -54,6 +54,9 @@ extension DecoderModel {
       + weights.layers.flatMap { $0.linears.map(\.matrix) }
   }
 
+  /// All that the matrices consist of: elements, or codes, scales and biases.
+  package var weightTensors: [Tensor] { matrices.flatMap(\.tensors) }
+
   /// The number of elements of what is held in float32: norms, biases and sinks.
   private var vectorElementCount: Int {
     var vectors = weights.finalNorm.vectors

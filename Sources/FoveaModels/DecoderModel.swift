@@ -33,6 +33,8 @@ public final class DecoderModel: Sendable {
   let workspace: Workspace
   let rotaries: [RotaryEmbedding]
   let activationType: ElementType
+  /// Whether a token's weights push keys and values out of the caches until the next one.
+  let weightsFillCaches: Bool
 
   /// Tokens evaluated together: enough for the products to run at full speed, few enough to bound the activations.
   static let rowsPerChunk = 512
@@ -53,6 +55,8 @@ public final class DecoderModel: Sendable {
     // Activations are bfloat16 only if they meet nothing but bfloat16 weights: other weights take float32.
     let activationType: ElementType = precision != .float32 && weights.storedType == .bfloat16 ? .bfloat16 : .float32
     self.activationType = activationType
+    let weightByteCount = weights.layers.flatMap(\.linears).reduce(0) { $0 + $1.matrix.byteCount }
+    weightsFillCaches = weightByteCount >= MachineMemory.lastCacheByteCount
     let angleCount = rotaries.reduce(0) { $0 + 2 * $1.pairCount }
     // Rounding to bytes starts from float32.
     let productType = weights.isQuantized ? .float32 : activationType

@@ -42,7 +42,7 @@ final class MatrixConversion {
   ) -> MatrixConversion? {
     if precision == .bfloat16 { return MatrixConversion(.rounding, on: stream) }
     let copyByteCount = (checkpoint.byteCounts[.float32] ?? 0) / 2
-    return copyByteCount <= physicalMemoryByteCount() / 4 * 3 ? MatrixConversion(.exact, on: stream) : nil
+    return copyByteCount <= MachineMemory.byteCount() / 4 * 3 ? MatrixConversion(.exact, on: stream) : nil
   }
 
   /// The same matrix in another type, or nil where it stays as it is.

@@ -26,9 +26,10 @@ struct WeightMatrix: Sendable {
 
   var parameterCount: Int { rowCount * columnCount }
 
-  var byteCount: Int {
-    tensor.byteCount + (codes.map { $0.scales.byteCount + ($0.biases?.byteCount ?? 0) } ?? 0)
-  }
+  /// What it consists of, codes first.
+  var tensors: [Tensor] { [tensor] + (codes.map { [$0.scales] + ($0.biases.map { [$0] } ?? []) } ?? []) }
+
+  var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
   /// The type that the weights were made in: that of the elements or of the scales; bfloat16 where scales are exponents.
   var elementType: ElementType {
@@ -38,10 +39,7 @@ struct WeightMatrix: Sendable {
 
   /// Whether another matrix is stored in the same bytes, as a copy or as itself.
   func hasSameBytes(as other: WeightMatrix) -> Bool {
-    func parts(_ matrix: WeightMatrix) -> [Tensor] {
-      [matrix.tensor] + (matrix.codes.map { [$0.scales] + ($0.biases.map { [$0] } ?? []) } ?? [])
-    }
-    let (own, others) = (parts(self), parts(other))
+    let (own, others) = (tensors, other.tensors)
     return codes?.scheme == other.codes?.scheme && own.count == others.count
       && zip(own, others).allSatisfy { $0.hasSameBytes(as: $1) }
   }

@@ -18,7 +18,7 @@ import Testing
       #expect(result["mask"] as? String == "causal")
       let shape = try #require(result["shape"] as? [String: Int])
       #expect(shape["head_count"] == 2 && shape["key_value_head_count"] == 1 && shape["head_dimension"] == 32)
-      for key in ["median", "minimum", "maximum", "gflops", "gb_per_second", "memory_share", "scratch_bytes"] {
+      for key in ["median", "minimum", "maximum", "gflops", "gb_per_second", "reading_share", "scratch_bytes"] {
         #expect(try #require(result[key] as? Double, "\(key)") > 0)
       }
     }

@@ -134,7 +134,7 @@ static void attend(const fovea_kernels *table, const float *q, const float *k, c
   }
   fovea_attention_block work = {queries, packed_keys, packed_values, rows,  keys,    dimension, dimension, 0.2f, 0,
                                 begins,  ends,        NULL,          maxima, sums,   state,     scratch,   false};
-  fovea_attention_rows in_rows = {work, k, stride, FOVEA_FLOAT32, v, stride, FOVEA_FLOAT32};
+  fovea_attention_rows in_rows = {work, k, stride, FOVEA_FLOAT32, v, stride, FOVEA_FLOAT32, true};
   if (!in_place || !table->attention_rows[FOVEA_TILE_FLOAT32](&in_rows)) table->attention[FOVEA_TILE_FLOAT32](&work);
   for (size_t row = 0; row < rows; row++)
     for (size_t i = 0; i < dimension; i++) outputs[row * dimension + i] = state[row * padded + i] / sums[row];

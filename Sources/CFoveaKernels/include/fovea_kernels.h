@@ -153,6 +153,7 @@ typedef struct {
   const void *value_rows;  // [key_count, value_dimension]
   ptrdiff_t value_stride;
   fovea_element value_element;
+  bool comes_from_memory;  // the rows lie in memory rather than a cache: changes the pace only
 } fovea_attention_rows;
 typedef bool (*fovea_attention_rows_kernel)(const fovea_attention_rows *work);
 

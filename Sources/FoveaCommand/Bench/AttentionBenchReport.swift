@@ -39,7 +39,9 @@ struct AttentionBenchReport: Encodable {
     /// `gflops` as a part of the peak for the type; nil where none was measured.
     let peakShare: Double?
     let gbPerSecond: Double
-    let memoryShare: Double
+    /// `gbPerSecond` as a part of the pace at which plain loads read the same arrays in turn with the repetitions; nil for
+    /// less than a cache line.
+    let readingShare: Double?
     /// Working memory of all threads together.
     let scratchBytes: Int
   }
@@ -57,9 +59,9 @@ struct AttentionBenchReport: Encodable {
 }
 
 extension AttentionBenchReport.Result {
-  init(_ attentionCase: AttentionCase, times: [Double], scratchByteCount: Int, peaks: MachinePeaks) {
-    let sorted = times.sorted()
-    let middle = times.median
+  init(_ attentionCase: AttentionCase, _ timing: TimesBesideReading, scratchByteCount: Int, peaks: MachinePeaks) {
+    let sorted = timing.times.sorted()
+    let middle = timing.times.median
     // float16 is widened to float32, and so is bfloat16 where the dot instruction is missing.
     let float32Peak = peaks.float32OperationsPerSecond
     let peak = attentionCase.elementType == .bfloat16 ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
@@ -69,7 +71,7 @@ extension AttentionBenchReport.Result {
       maximum: (sorted.last ?? 0) * 1e3, gflops: attentionCase.operationCount / middle / 1e9,
       peakShare: peak.map { attentionCase.operationCount / middle / $0 },
       gbPerSecond: attentionCase.keyValueByteCount / middle / 1e9,
-      memoryShare: attentionCase.keyValueByteCount / middle / peaks.memoryBytesPerSecond,
+      readingShare: timing.readingPace.map { attentionCase.keyValueByteCount / middle / $0 },
       scratchBytes: scratchByteCount)
   }
 
@@ -78,7 +80,7 @@ extension AttentionBenchReport.Result {
     AttentionBenchReport.row([
       shape.description, type, mask.rawValue, String(threads), fixed(median, 3),
       "\(fixed(minimum, 3))–\(fixed(maximum, 3))", fixed(gflops, 1), peakShare.map { percent($0) } ?? "–",
-      fixed(gbPerSecond, 1), percent(memoryShare), byteText(scratchBytes),
+      fixed(gbPerSecond, 1), readingShare.map { percent($0) } ?? "–", byteText(scratchBytes),
     ])
   }
 
@@ -92,7 +94,7 @@ extension AttentionBenchReport {
     var text = "attention, \(instructionSet), threads: \(threads), \(processor)\n"
     for peaks in peaks { text += "limits, threads: \(peaks.threads): \(peaks.text)\n" }
     let names = [
-      "B,Nq,Nkv,Tq,Tkv,D", "type", "mask", "threads", "ms", "range", "GFLOP/s", "peak", "GB/s", "memory", "scratch",
+      "B,Nq,Nkv,Tq,Tkv,D", "type", "mask", "threads", "ms", "range", "GFLOP/s", "peak", "GB/s", "reading", "scratch",
     ]
     return text + "\n" + AttentionBenchReport.row(names)
   }

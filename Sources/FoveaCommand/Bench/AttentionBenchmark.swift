@@ -1,4 +1,16 @@
 import Fovea
+import FoveaCore
+
+/// The timing of repetitions, each in turn with the reading of what they read.
+struct TimesBesideReading: Sendable {
+  /// Seconds of every repetition.
+  var times: [Double] = []
+  /// Bytes per second of the readings; none where there was nothing to read.
+  var readingPaces: [Double] = []
+
+  /// Bytes per second, at which plain loads read the same memory; nil where there was nothing to read.
+  var readingPace: Double? { readingPaces.isEmpty ? nil : readingPaces.median }
+}
 
 /// One operation with its arrays: checked, then timed.
 struct AttentionBenchmark: Sendable {
@@ -32,14 +44,22 @@ struct AttentionBenchmark: Sendable {
     try scaledDotProductAttention(queries: queries, keys: keys, values: values, scale: scale, mask: mask, on: stream)
   }
 
-  /// Seconds of one call, for each repetition. Short calls are repeated inside one, for the clock's sake.
-  func times(on stream: ComputeStream, repetitions: Int) throws -> [Double] {
+  /// Seconds of one call, for each repetition, in turns with reading keys and values. Short calls are repeated inside one,
+  /// for the clock's sake.
+  func times(on stream: ComputeStream, repetitions: Int) throws -> TimesBesideReading {
     let clock = ContinuousClock()
     let first = try clock.measure { _ = try run(on: stream) } / .seconds(1)
     let callCount = Int(max(1, min(1000, (0.02 / max(first, 1e-9)).rounded(.up))))
-    return try (0..<repetitions).map { _ in
-      try clock.measure { for _ in 0..<callCount { _ = try run(on: stream) } } / .seconds(callCount)
+    let reader = MemoryReader([keys, values])
+    var result = TimesBesideReading()
+    for _ in 0..<repetitions {
+      result.times.append(
+        try clock.measure { for _ in 0..<callCount { _ = try run(on: stream) } } / .seconds(callCount))
+      guard reader.byteCount > 0 else { continue }
+      let seconds = (0..<callCount).reduce(0) { sum, _ in sum + reader.secondsToRead(on: stream) }
+      result.readingPaces.append(Double(reader.byteCount * callCount) / seconds)
     }
+    return result
   }
 
   /// Compares some rows of the result with the op's float64 path.

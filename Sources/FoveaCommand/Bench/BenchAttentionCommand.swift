@@ -8,8 +8,9 @@ struct BenchAttentionCommand: AsyncParsableCommand {
     commandName: "attention", abstract: "Time the attention op.",
     discussion: """
       Prints the median and the range of the repetitions, GFLOP/s (4·B·Nq·Tq·Tkv·D operations, half of them with a \
-      causal mask) with its share of the multiply-add peak of the type, and GB/s of keys and values with its share of \
-      the memory's, and the working memory of all threads together. A cache's data may exceed the memory's pace.
+      causal mask) with its share of the multiply-add peak of the type, GB/s of keys and values with its share of the \
+      pace at which plain loads read the same arrays in turn with the repetitions, and the working memory of all \
+      threads together. Arrays that a cache holds exceed the memory's pace.
       """)
 
   @Option(
@@ -66,13 +67,13 @@ struct BenchAttentionCommand: AsyncParsableCommand {
         let progress = ProgressLine(
           "timing \(attentionCase.shape) \(attentionCase.elementType) \(attentionCase.mask.rawValue)")
         defer { progress.finish() }
-        let (times, scratchByteCount) = try await stream.perform {
+        let (timing, scratchByteCount) = try await stream.perform {
           stream.releaseScratch()
           try benchmark.check(on: stream)
           return (try benchmark.times(on: stream, repetitions: repetitions), stream.scratchByteCount)
         }
         let result = AttentionBenchReport.Result(
-          attentionCase, times: times, scratchByteCount: scratchByteCount, peaks: peaks)
+          attentionCase, timing, scratchByteCount: scratchByteCount, peaks: peaks)
         report.results.append(result)
         progress.finish()
         if !json { try StandardStream.output.write(result.tableRow) }

@@ -7,9 +7,9 @@ struct BenchModelCommand: AsyncParsableCommand {
     commandName: "model", abstract: "Time a model's prompts and generation.",
     discussion: """
       pp N evaluates N tokens at once, tg N one after another; '@ D' after D tokens that are in the cache already. \
-      Token ids are random. Prints the median and the range of the repetitions in tokens a second and, as limits, the \
-      memory's bandwidth over the bytes that a generated token reads, and the multiply-add or dot peak over the \
-      operations of a prompt's token. Small models lie in the caches and exceed the former.
+      Token ids are random. Prints the median and the range of the repetitions in tokens a second and their share of a \
+      limit: of the pace at which plain loads read the same weights, in turn with the repetitions, over the bytes that a \
+      generated token reads; of the multiply-add or dot peak over the operations of a prompt's token.
       """)
 
   @Option(
@@ -95,12 +95,12 @@ struct BenchModelCommand: AsyncParsableCommand {
     let progress = ProgressLine("timing \(benchmark.name) \(test)")
     defer { progress.finish() }
     let (repetitions, wantsProfile) = (repetitions, profile)
-    let times = try await benchmark.model.stream.perform {
+    let timing = try await benchmark.model.stream.perform {
       try benchmark.times(of: test, repetitions: repetitions) { done in
         progress.update("timing \(benchmark.name) \(test): \(done) of \(repetitions)")
       }
     }
-    var result = ModelBenchReport.Result(test, benchmark, times: times, peaks: peaks)
+    var result = ModelBenchReport.Result(test, benchmark, timing, peaks: peaks)
     if wantsProfile { result.profile = try await benchmark.model.stream.perform { try benchmark.profile(test) } }
     return result
   }

@@ -17,7 +17,8 @@ struct ModelBenchReport: Encodable {
     let median: Double
     let minimum: Double
     let maximum: Double
-    /// What the memory (generation) or the arithmetic (prompts) allows at most; nil where no peak was measured.
+    /// What reading the weights and keys (generation) or the arithmetic (prompts) allows at most; nil where it was not
+    /// measured.
     let limit: Double?
     let limitShare: Double?
     let loadSeconds: Double
@@ -39,17 +40,17 @@ struct ModelBenchReport: Encodable {
 }
 
 extension ModelBenchReport.Result {
-  init(_ test: ModelTest, _ benchmark: ModelBenchmark, times: [Double], peaks: MachinePeaks) {
+  init(_ test: ModelTest, _ benchmark: ModelBenchmark, _ timing: TimesBesideReading, peaks: MachinePeaks) {
     let model = benchmark.model
-    let sorted = times.sorted()
-    let middle = times.median
+    let sorted = timing.times.sorted()
+    let middle = timing.times.median
     let count = Double(test.count)
     let float32Peak = peaks.float32OperationsPerSecond
     let operationPeak =
       model.usesBFloat16Products ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
     let limit: Double? =
       switch test.kind {
-      case .generation: peaks.memoryBytesPerSecond / benchmark.bytesPerToken(of: test)
+      case .generation: timing.readingPace.map { $0 / benchmark.bytesPerToken(of: test) }
       case .prompt: operationPeak.map { $0 / (benchmark.operationCount(of: test) / count) }
       }
     self.init(

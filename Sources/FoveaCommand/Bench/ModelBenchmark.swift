@@ -1,4 +1,5 @@
 import Fovea
+import FoveaCore
 
 /// One test of `fovea bench model`, in the notation of llama-bench.
 struct ModelTest: CustomStringConvertible, Sendable {
@@ -64,8 +65,8 @@ struct ModelBenchmark: Sendable {
     }
   }
 
-  /// The seconds of every repetition of `test`, after one that is not counted.
-  func times(of test: ModelTest, repetitions: Int, progress: (Int) -> Void) throws -> [Double] {
+  /// The seconds of every repetition of `test`, after one that is not counted; of generation in turns with reading weights.
+  func times(of test: ModelTest, repetitions: Int, progress: (Int) -> Void) throws -> TimesBesideReading {
     let limit = model.configuration.contextLength
     guard test.depth + test.count <= limit else {
       throw CommandError(.usage, "\(test) needs \(test.depth + test.count) positions, \(name) has \(limit)")
@@ -74,7 +75,8 @@ struct ModelBenchmark: Sendable {
     if test.depth > 0 { _ = try model.evaluate(randomTokens(test.depth), cache: cache, logits: .none) }
     let tokens = randomTokens(test.count)
     let clock = ContinuousClock()
-    var times: [Double] = []
+    let reader = MemoryReader(test.kind == .generation ? model.weightTensors : [])
+    var result = TimesBesideReading()
     for repetition in 0...repetitions {
       cache.trim(to: test.depth)
       let start = clock.now
@@ -82,10 +84,14 @@ struct ModelBenchmark: Sendable {
       case .prompt: _ = try model.evaluate(tokens, cache: cache)
       case .generation: for token in tokens { _ = try model.evaluate([token], cache: cache) }
       }
-      if repetition > 0 { times.append((clock.now - start) / .seconds(1)) }
+      let seconds = (clock.now - start) / .seconds(1)
       progress(repetition)
+      guard repetition > 0 else { continue }
+      result.times.append(seconds)
+      guard reader.byteCount > 0 else { continue }
+      result.readingPaces.append(Double(reader.byteCount) / reader.secondsToRead(on: model.stream))
     }
-    return times
+    return result
   }
 
   func randomTokens(_ count: Int) -> [Int] {

@@ -1,0 +1,45 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#else
+internal import Darwin
+#endif
+
+/// How much memory of which kind this machine has.
+package enum MachineMemory {
+  /// The memory itself, in bytes.
+  package static func byteCount() -> Int { Int(sysconf(CInt(_SC_PHYS_PAGES))) * Int(sysconf(CInt(_SC_PAGESIZE))) }
+
+  /// The cache before it, in bytes; what many processors have where the system does not say.
+  package static let lastCacheByteCount = systemLastCacheByteCount() ?? 32 << 20
+
+  private static func systemLastCacheByteCount() -> Int? {
+    #if canImport(Darwin)
+    var byteCount = 0
+    var length = MemoryLayout<Int>.size
+    let isKnown = sysctlbyname("hw.l3cachesize", &byteCount, &length, nil, 0) == 0 && byteCount > 0
+    return isKnown ? byteCount : nil
+    #else
+    // A folder for each of the first processor's caches.
+    return (0..<8).compactMap { index in
+      systemFileText("/sys/devices/system/cpu/cpu0/cache/index\(index)/size").flatMap(byteCount(of:))
+    }.max()
+    #endif
+  }
+
+  /// The bytes of a size as Linux writes it: "32768K" and a line feed.
+  package static func byteCount(of text: String) -> Int? {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    guard let number = Int(digits), number > 0 else { return nil }
+    let shift: Int
+    switch text.dropFirst(digits.count).first {
+    case "K": shift = 10
+    case "M": shift = 20
+    case "\n", nil: shift = 0
+    default: return nil
+    }
+    let byteCount = number.multipliedReportingOverflow(by: 1 << shift)
+    return byteCount.overflow ? nil : byteCount.partialValue
+  }
+}
