@@ -24,7 +24,6 @@ typedef struct {
   const char *next;  // what is read after the last row: the values after the keys, the next block's keys after those
   ptrdiff_t next_stride;
   bool is_contiguous;
-  bool comes_from_memory;
   size_t ahead;  // rows
 } NAME(row_source);
 
@@ -37,7 +36,7 @@ static inline size_t NAME(rows_ahead)(size_t dimension, bool comes_from_memory) 
   return BYTES_AHEAD / dimension < MOST_ROWS_AHEAD ? BYTES_AHEAD / dimension : MOST_ROWS_AHEAD;
 }
 
-static inline __attribute__((always_inline)) void NAME(ask)(const char *ahead, bool comes_from_memory) {
+static inline __attribute__((always_inline)) void NAME(ask)(const char *ahead, const bool comes_from_memory) {
   __builtin_prefetch(ahead);
   if (!comes_from_memory) return;
   __builtin_prefetch(ahead + HINT_DISTANCE);
@@ -54,7 +53,8 @@ static inline __attribute__((always_inline)) const char *NAME(row_ahead)(const N
 // Transposes lanes [step, step + COLUMN_STEPS) of the keys [key, key + LANES): columns[i] holds lane step + i of each.
 static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(row_source) *keys, size_t key,
                                                                      size_t step, V columns[COLUMN_STEPS],
-                                                                     const fovea_element element) {
+                                                                     const fovea_element element,
+                                                                     const bool comes_from_memory) {
   const size_t lane_bytes = PER_LANE * (element == FOVEA_FLOAT32 ? 4 : 2);
   const char *rows = keys->base + (ptrdiff_t)key * keys->stride + step * lane_bytes;
   // As many lines are asked for as are used up, in the order in which they lie if they do so without gaps.
@@ -62,11 +62,11 @@ static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(
     const char *ahead = NAME(row_ahead)(keys, key) + step * lane_bytes * LANES;
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < COLUMN_STEPS * lane_bytes * LANES; i += 64)
-      NAME(ask)(ahead + i, keys->comes_from_memory);
+      NAME(ask)(ahead + i, comes_from_memory);
   } else if (step * lane_bytes % 64 == 0) {
     const char *ahead = rows + (ptrdiff_t)keys->ahead * keys->stride;
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < LANES; i++, ahead += keys->stride) NAME(ask)(ahead, keys->comes_from_memory);
+    for (int i = 0; i < LANES; i++, ahead += keys->stride) NAME(ask)(ahead, comes_from_memory);
   }
 #if PER_LANE == 1
   if (element == FOVEA_FLOAT32) v_load_columns_f32(rows, keys->stride, columns);
@@ -81,14 +81,16 @@ static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(
 static inline __attribute__((always_inline)) void NAME(score_rows)(const NAME(row_source) *keys, size_t key,
                                                                    const float *q, size_t steps, float *scores,
                                                                    const int rows, const int groups,
-                                                                   const fovea_element element) {
+                                                                   const fovea_element element,
+                                                                   const bool comes_from_memory) {
   V sums[MICRO_ROWS * KEY_GROUPS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * groups; i++) sums[i] = v_zero();
   for (size_t step = 0; step < steps; step += COLUMN_STEPS) {
     V columns[KEY_GROUPS][COLUMN_STEPS];
 #pragma clang loop unroll(full)
-    for (int g = 0; g < groups; g++) NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element);
+    for (int g = 0; g < groups; g++) 
+      NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element, comes_from_memory);
 #pragma clang loop unroll(full)
     for (int i = 0; i < COLUMN_STEPS; i++)
 #pragma clang loop unroll(full)
@@ -109,19 +111,20 @@ static inline __attribute__((always_inline)) void NAME(score_rows)(const NAME(ro
 static inline __attribute__((always_inline)) void NAME(score_range)(const NAME(row_source) *keys, const float *q,
                                                                     size_t steps, float *scores, size_t low,
                                                                     size_t high, char *spare, const int rows,
-                                                                    const fovea_element element) {
+                                                                    const fovea_element element,
+                                                                    const bool comes_from_memory) {
   size_t key = low;
   for (; key + KEY_GROUPS * LANES <= high; key += KEY_GROUPS * LANES)
-    NAME(score_rows)(keys, key, q, steps, scores + key, rows, KEY_GROUPS, element);
+    NAME(score_rows)(keys, key, q, steps, scores + key, rows, KEY_GROUPS, element, comes_from_memory);
   for (; key + LANES <= keys->count && key < high; key += LANES)
-    NAME(score_rows)(keys, key, q, steps, scores + key, rows, 1, element);
+    NAME(score_rows)(keys, key, q, steps, scores + key, rows, 1, element, comes_from_memory);
   if (key >= high) return;
   const size_t row_bytes = steps * PER_LANE * (element == FOVEA_FLOAT32 ? 4 : 2);
   memset(spare, 0, LANES * row_bytes);
   for (size_t i = key; i < keys->count; i++)
     memcpy(spare + (i - key) * row_bytes, keys->base + (ptrdiff_t)i * keys->stride, row_bytes);
-  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true, false, 0};
-  NAME(score_rows)(&tail, 0, q, steps, scores + key, rows, 1, element);
+  const NAME(row_source) tail = {spare, (ptrdiff_t)row_bytes, LANES, spare, (ptrdiff_t)row_bytes, true, 0};
+  NAME(score_rows)(&tail, 0, q, steps, scores + key, rows, 1, element, false);
 }
 
 // sums[r][column...] += weights[r][key] * values[key][column...] for the keys [key, end), `vectors` vectors of columns.
@@ -129,7 +132,8 @@ static inline __attribute__((always_inline)) void NAME(score_range)(const NAME(r
 static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row_source) *values, size_t key,
                                                                   size_t end, size_t column, const float *weights,
                                                                   float *sums, size_t sum_stride, const int rows,
-                                                                  const int vectors, const fovea_element element) {
+                                                                  const int vectors, const fovea_element element,
+                                                                  const bool comes_from_memory) {
   const size_t weight_stride = FOVEA_KEY_BLOCK / PER_LANE;
   const size_t element_bytes = element == FOVEA_FLOAT32 ? 4 : 2;
   V totals[MICRO_ROWS * PANEL_VECTORS];
@@ -149,7 +153,7 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
     for (int v = 0; v < vectors; v++) {
       loaded[v] = load_any(row, element, (size_t)v * LANES);
       if ((size_t)v * LANES * element_bytes % 64 == 0)
-        NAME(ask)(ahead + (size_t)v * LANES * element_bytes, values->comes_from_memory);
+        NAME(ask)(ahead + (size_t)v * LANES * element_bytes, comes_from_memory);
     }
 #else
     // The last key of an odd number has no neighbour: its half of the lanes is zero.
@@ -158,8 +162,8 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
     for (int v = 0; v < vectors; v += 2) {
       const uint16_t *even = (const uint16_t *)row + v * LANES;
       const uint16_t *odd = (const uint16_t *)(row + values->stride) + v * LANES;
-      NAME(ask)(ahead + v * LANES * 2, values->comes_from_memory);
-      NAME(ask)(ahead + ahead_step + v * LANES * 2, values->comes_from_memory);
+      NAME(ask)(ahead + v * LANES * 2, comes_from_memory);
+      NAME(ask)(ahead + ahead_step + v * LANES * 2, comes_from_memory);
       if (v + 1 == vectors) loaded[v] = v_interleave(even, is_pair ? odd : NULL, LANES);
       else if (__builtin_expect(is_pair, 1)) v_unpack(even, odd, &loaded[v]);
       else v_unpack_single(even, &loaded[v]);
@@ -183,37 +187,45 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
 static inline __attribute__((always_inline)) void NAME(value_range)(const NAME(row_source) *values,
                                                                     size_t value_dimension, const float *weights,
                                                                     float *sums, size_t low, size_t high,
-                                                                    const int rows, const fovea_element element) {
+                                                                    const int rows, const fovea_element element,
+                                                                    const bool comes_from_memory) {
   for (size_t i = 0; i < (size_t)rows * value_dimension; i += LANES) v_store(sums + i, v_zero());
   for (size_t key = low; key < high; key += VALUE_RUN) {
     size_t end = high - key < VALUE_RUN ? high : key + VALUE_RUN;
     size_t column = 0;
     for (; column + PANEL <= value_dimension; column += PANEL)
-      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, PANEL_VECTORS, element);
+      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, PANEL_VECTORS, element,
+                       comes_from_memory);
     for (; column + 2 * LANES <= value_dimension; column += 2 * LANES)
-      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, 2, element);
+      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, 2, element,
+                       comes_from_memory);
     if (column < value_dimension)
-      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, 1, element);
+      NAME(value_run)(values, key, end, column, weights, sums, value_dimension, rows, 1, element,
+                       comes_from_memory);
   }
 }
 
-// Calls a function with its row count and element as constants.
+// Calls a function with its row count, its element and where its rows come from as constants.
+#define CALL_PLACE(function, rows_constant, element_constant, comes_from_memory, ...)  \
+  if (comes_from_memory) function(__VA_ARGS__, rows_constant, element_constant, true); \
+  else function(__VA_ARGS__, rows_constant, element_constant, false);
 #if PER_LANE == 1
-#define CALL_ELEMENT(function, rows_constant, element, ...)                             \
-  switch (element) {                                                                    \
-    case FOVEA_FLOAT32: function(__VA_ARGS__, rows_constant, FOVEA_FLOAT32); break;     \
-    case FOVEA_FLOAT16: function(__VA_ARGS__, rows_constant, FOVEA_FLOAT16); break;     \
-    case FOVEA_BFLOAT16: function(__VA_ARGS__, rows_constant, FOVEA_BFLOAT16); break;   \
+#define CALL_ELEMENT(function, rows_constant, element, ...)                                      \
+  switch (element) {                                                                             \
+    case FOVEA_FLOAT32: CALL_PLACE(function, rows_constant, FOVEA_FLOAT32, __VA_ARGS__) break;   \
+    case FOVEA_FLOAT16: CALL_PLACE(function, rows_constant, FOVEA_FLOAT16, __VA_ARGS__) break;   \
+    case FOVEA_BFLOAT16: CALL_PLACE(function, rows_constant, FOVEA_BFLOAT16, __VA_ARGS__) break; \
   }
 #else
-#define CALL_ELEMENT(function, rows_constant, element, ...) function(__VA_ARGS__, rows_constant, FOVEA_BFLOAT16);
+#define CALL_ELEMENT(function, rows_constant, element, ...) \
+  CALL_PLACE(function, rows_constant, FOVEA_BFLOAT16, __VA_ARGS__)
 #endif
-#define CALL_ROWS(function, rows, element, ...)                     \
-  switch (rows) {                                                   \
-    case 1: CALL_ELEMENT(function, 1, element, __VA_ARGS__) break;  \
-    case 2: CALL_ELEMENT(function, 2, element, __VA_ARGS__) break;  \
-    case 3: CALL_ELEMENT(function, 3, element, __VA_ARGS__) break;  \
-    default: CALL_ELEMENT(function, 4, element, __VA_ARGS__) break; \
+#define CALL_ROWS(function, rows, element, comes_from_memory, ...)                     \
+  switch (rows) {                                                                      \
+    case 1: CALL_ELEMENT(function, 1, element, comes_from_memory, __VA_ARGS__) break;  \
+    case 2: CALL_ELEMENT(function, 2, element, comes_from_memory, __VA_ARGS__) break;  \
+    case 3: CALL_ELEMENT(function, 3, element, comes_from_memory, __VA_ARGS__) break;  \
+    default: CALL_ELEMENT(function, 4, element, comes_from_memory, __VA_ARGS__) break; \
   }
 
 // outputs = outputs * old_factor + sums * new_factor, the sums' columns brought into their order; false, with nothing
@@ -256,9 +268,9 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
   const bool are_contiguous = are_keys_contiguous && work->value_stride == (ptrdiff_t)value_dimension;
   const bool comes_from_memory = work->comes_from_memory && are_contiguous;
   const NAME(row_source) keys = {key_rows, key_stride, block->key_count, value_rows, value_stride, are_keys_contiguous,
-                                 comes_from_memory, NAME(rows_ahead)(block->dimension, comes_from_memory)};
+                                 NAME(rows_ahead)(block->dimension, comes_from_memory)};
   const NAME(row_source) values = {value_rows, value_stride, block->key_count, key_rows + FOVEA_KEY_BLOCK * key_stride,
-                                   key_stride, are_contiguous, comes_from_memory,
+                                   key_stride, are_contiguous,
                                    NAME(rows_ahead)(value_dimension, comes_from_memory)};
   float *scores = block->scratch;
   float *weights = PER_LANE == 1 ? scores : scores + FOVEA_ROW_STEP * FOVEA_KEY_BLOCK;
@@ -276,14 +288,14 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
 
   for (size_t row = 0; row < block->row_count; row += DIRECT_STEP) {
     const float *q = (const float *)block->queries + row * steps;
-    CALL_ROWS(NAME(score_range), block->row_count - row, work->key_element, &keys, q, steps,
+    CALL_ROWS(NAME(score_range), block->row_count - row, work->key_element, comes_from_memory, &keys, q, steps,
               scores + row * FOVEA_KEY_BLOCK, (size_t)low, (size_t)high, (char *)sums)
   }
   float block_maxima[FOVEA_DIRECT_ROWS + LANES], block_sums[FOVEA_DIRECT_ROWS + LANES];
   NAME(softmax_rows)(block, 0, block->row_count, scores, weights, low, whole_high, block_maxima, block_sums);
   for (size_t row = 0; row < block->row_count; row += DIRECT_STEP)
-    CALL_ROWS(NAME(value_range), block->row_count - row, work->value_element, &values, value_dimension,
-              weights + row * weight_stride, sums + row * value_dimension, (size_t)low, (size_t)high)
+    CALL_ROWS(NAME(value_range), block->row_count - row, work->value_element, comes_from_memory, &values,
+              value_dimension, weights + row * weight_stride, sums + row * value_dimension, (size_t)low, (size_t)high)
   // An infinite or NaN value may belong to a key that weighs 0 in a row: the packed kernel tells them apart.
   if (!NAME(sums_are_finite)(sums, block->row_count * value_dimension)) return false;
   float old_factors[FOVEA_DIRECT_ROWS], new_factors[FOVEA_DIRECT_ROWS];
@@ -299,5 +311,6 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
 #undef MOST_ROWS_AHEAD
 #undef LAST_BYTES_AHEAD
 #undef HINT_DISTANCE
+#undef CALL_PLACE
 #undef CALL_ELEMENT
 #undef CALL_ROWS
