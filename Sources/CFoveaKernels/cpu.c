@@ -3,7 +3,8 @@
 
 static const fovea_kernels *const all_kernels[] = {
 #if defined(__x86_64__)
-    &fovea_kernels_avx512bf16, &fovea_kernels_avx512, &fovea_kernels_avx2,
+    &fovea_kernels_avx512bf16, &fovea_kernels_avx512vnni, &fovea_kernels_avx512,
+    &fovea_kernels_avxvnni, &fovea_kernels_avx2,
 #elif defined(__aarch64__)
     &fovea_kernels_neon,
 #endif
@@ -18,10 +19,12 @@ bool fovea_kernels_supported(const fovea_kernels *kernels) {
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  bool avx512vnni = avx512 && __builtin_cpu_supports("avx512vnni");
   if (kernels == &fovea_kernels_avx2) return avx2;
+  if (kernels == &fovea_kernels_avxvnni) return avx2 && __builtin_cpu_supports("avxvnni");
   if (kernels == &fovea_kernels_avx512) return avx512;
-  if (kernels == &fovea_kernels_avx512bf16)
-    return avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+  if (kernels == &fovea_kernels_avx512vnni) return avx512vnni;
+  if (kernels == &fovea_kernels_avx512bf16) return avx512vnni && __builtin_cpu_supports("avx512bf16");
 #endif
   return kernels != NULL;
 }

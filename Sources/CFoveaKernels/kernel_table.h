@@ -1,12 +1,12 @@
-    // The entries that every instruction set fills the same way.
+    // The entries that every instruction set fills the same way, after ACTIVATION_CODES and QUANTIZED_LINEAR.
     .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
 #ifdef LINEAR_PANEL_ROWS
     .pack_rows[FOVEA_FLOAT32] = pack_rows_f32,
     .pack_rows[FOVEA_BFLOAT16] = pack_rows_bf16,
 #endif
-    .activation_codes = QUANTIZED(activation_codes),
-    .quantized_linear = QUANTIZED(quantized_linear),
+    .activation_codes = ACTIVATION_CODES,
+    .quantized_linear = QUANTIZED_LINEAR,
     .packed_linear = packed_linear,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
@@ -27,3 +27,5 @@
     .code_block = code_block,
     .coded_attention = coded_attention,
     .scale = scale,
+#undef ACTIVATION_CODES
+#undef QUANTIZED_LINEAR

@@ -1,12 +1,13 @@
 // The kernels for AVX2 with FMA and F16C: Intel Haswell (2013), AMD Excavator and Zen, and later.
 #if defined(__x86_64__)
+#include "tables.h"
+
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "vector_avx2.h"
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
-#include "quantized_generic.h"
 #include "coded_rounding.h"
 
 // 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row walks 8 weight rows at once so that
@@ -33,7 +34,17 @@
 
 const fovea_kernels fovea_kernels_avx2 = {
     .name = "avx2",
-#define QUANTIZED(name) name
+#define ACTIVATION_CODES fovea_activation_codes_avx2
+#define QUANTIZED_LINEAR fovea_quantized_linear_avx2
+#include "kernel_table.h"
+    .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
+};
+
+// With the byte dot instruction: Intel Alder Lake (2021), AMD Zen 5 (2024), and later.
+const fovea_kernels fovea_kernels_avxvnni = {
+    .name = "avxvnni",
+#define ACTIVATION_CODES fovea_activation_codes_avx2
+#define QUANTIZED_LINEAR fovea_quantized_linear_avxvnni
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

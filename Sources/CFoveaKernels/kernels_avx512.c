@@ -1,12 +1,13 @@
 // The kernels for AVX-512 (F, BW, VL, DQ): Intel Skylake-X (2017), AMD Zen 4 (2022), and later.
 #if defined(__x86_64__)
+#include "tables.h"
+
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq"))), apply_to = function)
 #include "vector_avx512.h"
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
-#include "quantized_generic.h"
 #include "coded_rounding.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
@@ -41,7 +42,17 @@ static inline I i_dot(I sums, I codes, I factors) {
 
 const fovea_kernels fovea_kernels_avx512 = {
     .name = "avx512",
-#define QUANTIZED(name) name
+#define ACTIVATION_CODES fovea_activation_codes_avx2
+#define QUANTIZED_LINEAR fovea_quantized_linear_avx2
+#include "kernel_table.h"
+    .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
+};
+
+// With the byte dot instruction: Intel Cascade Lake (2019), Ice Lake, and later.
+const fovea_kernels fovea_kernels_avx512vnni = {
+    .name = "avx512vnni",
+#define ACTIVATION_CODES fovea_activation_codes_avx512vnni
+#define QUANTIZED_LINEAR fovea_quantized_linear_avx512vnni
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

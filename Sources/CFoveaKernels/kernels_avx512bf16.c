@@ -1,12 +1,13 @@
 // The kernels for AVX-512 with the dot products of bfloat16 and of bytes: Intel Cooper Lake (2020), AMD Zen 4 (2022), and later.
 #if defined(__x86_64__)
+#include "tables.h"
+
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni"))), apply_to = function)
 #include "vector_avx512.h"
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
-#include "quantized_vnni.h"
 #include "coded_rounding.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers: 8 loads feed 16 multiply-adds, and the 16 sums are
@@ -98,7 +99,8 @@ static inline void v_store_weights(uint16_t *p, V x) { _mm256_storeu_si256((__m2
 
 const fovea_kernels fovea_kernels_avx512bf16 = {
     .name = "avx512bf16",
-#define QUANTIZED(name) name##_vnni
+#define ACTIVATION_CODES fovea_activation_codes_avx512vnni
+#define QUANTIZED_LINEAR fovea_quantized_linear_avx512vnni
 #include "kernel_table.h"
     .pack_queries[FOVEA_TILE_BFLOAT16] = pack_queries_bfloat16,
     .pack_keys[FOVEA_TILE_BFLOAT16] = pack_keys_bfloat16,

@@ -31,7 +31,8 @@
 
 const fovea_kernels fovea_kernels_neon = {
     .name = "neon",
-#define QUANTIZED(name) name
+#define ACTIVATION_CODES activation_codes
+#define QUANTIZED_LINEAR quantized_linear
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

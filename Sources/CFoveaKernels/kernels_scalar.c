@@ -306,6 +306,7 @@ static void scale(const float *inputs, float factor, void *outputs, fovea_elemen
 
 const fovea_kernels fovea_kernels_scalar = {
     .name = "scalar",
-#define QUANTIZED(name) name
+#define ACTIVATION_CODES activation_codes
+#define QUANTIZED_LINEAR quantized_linear
 #include "kernel_table.h"
 };

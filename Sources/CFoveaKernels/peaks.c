@@ -62,13 +62,13 @@
 
 fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak) {
   if (kernels == &fovea_kernels_scalar || !fovea_kernels_supported(kernels)) return NULL;
-  bool is_wide = kernels != &fovea_kernels_avx2;
+  const bool is_wide = kernels != &fovea_kernels_avx2 && kernels != &fovea_kernels_avxvnni;
   switch (peak) {
     case FOVEA_PEAK_FLOAT32: return is_wide ? float32_avx512 : float32_avx2;
     case FOVEA_PEAK_BFLOAT16: return kernels == &fovea_kernels_avx512bf16 ? bfloat16_avx512 : NULL;
     case FOVEA_PEAK_INT8:
-      if (is_wide) return __builtin_cpu_supports("avx512vnni") ? int8_avx512 : NULL;
-      return __builtin_cpu_supports("avxvnni") ? int8_avx2 : NULL;
+      if (kernels == &fovea_kernels_avxvnni) return int8_avx2;
+      return is_wide && kernels != &fovea_kernels_avx512 ? int8_avx512 : NULL;
   }
   return NULL;
 }

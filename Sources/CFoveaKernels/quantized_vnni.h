@@ -76,10 +76,6 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
   }
 }
 
-static void activation_codes_vnni(const fovea_activation_codes *work) {
-  for (size_t row = 0; row < work->row_count; row++) activation_codes_row(work, row);
-}
-
 // MARK: Scales
 
 // The elements of both halves of each lane, the lower first, as float32.
@@ -234,17 +230,3 @@ static inline void store_outputs(const fovea_quantized_linear *work, size_t row,
 
 #include "quantized_vnni_rows.h"
 #include "quantized_vnni_tile.h"
-
-static void quantized_linear_vnni(const fovea_quantized_linear *work) {
-  if (work->column_count == 0) return;
-  const unsigned bits = work->weights.bits;
-  if (work->row_count > FEW_ROWS || (bits != 4 && bits != 8)) {
-    quantized_tiles(work);
-  } else if (bits == 8) {
-    quantized_rows_8(work);
-  } else if (work->weights.kind == FOVEA_MXFP4) {
-    quantized_rows_mxfp4(work);
-  } else {
-    quantized_rows_4(work);
-  }
-}

@@ -7,8 +7,17 @@
 extern const fovea_kernels fovea_kernels_scalar;
 #if defined(__x86_64__)
 extern const fovea_kernels fovea_kernels_avx2;
+extern const fovea_kernels fovea_kernels_avxvnni;
 extern const fovea_kernels fovea_kernels_avx512;
+extern const fovea_kernels fovea_kernels_avx512vnni;
 extern const fovea_kernels fovea_kernels_avx512bf16;
+
+// Entries that several tables share.
+void fovea_activation_codes_avx2(const fovea_activation_codes *work);
+void fovea_quantized_linear_avx2(const fovea_quantized_linear *work);
+void fovea_quantized_linear_avxvnni(const fovea_quantized_linear *work);
+void fovea_activation_codes_avx512vnni(const fovea_activation_codes *work);
+void fovea_quantized_linear_avx512vnni(const fovea_quantized_linear *work);
 #elif defined(__aarch64__)
 extern const fovea_kernels fovea_kernels_neon;
 #endif

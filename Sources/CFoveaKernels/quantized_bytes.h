@@ -1,0 +1,146 @@
+// Products with quantised weights on vectors of 32 bytes: what the products with and without a byte dot instruction share.
+// The functions here are those of AVX2; 8 columns of weights are a vector of floats.
+//
+// The activations for codes of 4 bits lie apart in every block: the 16 of the lower halves of bytes, then the 16 of the
+// upper ones. Other widths take the natural order.
+#ifndef FOVEA_QUANTIZED_BYTES_H
+#define FOVEA_QUANTIZED_BYTES_H
+
+#include <immintrin.h>
+#include "quantized.h"
+
+#define VECTOR_COLUMNS 8
+typedef __m256i B;
+
+static inline B b_zero(void) { return _mm256_setzero_si256(); }
+static inline B b_load(const void *p) { return _mm256_loadu_si256(p); }
+static inline B b_low_nibbles(B bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
+static inline B b_high_nibbles(B bytes) { return b_low_nibbles(_mm256_srli_epi16(bytes, 4)); }
+static inline B b_mxfp4_codes(B nibbles) {
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)mxfp4_codes)), nibbles);
+}
+
+// The first `count` lanes of 8, which may be all.
+static inline __m256i b_first_lanes(size_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+// rows[i] lane j becomes rows[j] lane i.
+static inline void b_transpose(B rows[8]) {
+  B pairs[8], quads[8];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) {
+    pairs[2 * i] = _mm256_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
+    pairs[2 * i + 1] = _mm256_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++) {
+    quads[4 * i] = _mm256_unpacklo_epi64(pairs[4 * i], pairs[4 * i + 2]);
+    quads[4 * i + 1] = _mm256_unpackhi_epi64(pairs[4 * i], pairs[4 * i + 2]);
+    quads[4 * i + 2] = _mm256_unpacklo_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+    quads[4 * i + 3] = _mm256_unpackhi_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) {
+    rows[i] = _mm256_permute2x128_si256(quads[i], quads[4 + i], 0x20);
+    rows[4 + i] = _mm256_permute2x128_si256(quads[i], quads[4 + i], 0x31);
+  }
+}
+
+static inline __m256 b_load_elements(const char *p, fovea_element element) {
+  if (element == FOVEA_FLOAT32) return _mm256_loadu_ps((const float *)p);
+  __m128i half = _mm_loadu_si128((const __m128i *)p);
+  if (element == FOVEA_FLOAT16) return _mm256_cvtph_ps(half);
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+static inline int32_t b_sum_across(B x) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
+// MARK: Scales
+
+// At most 8 elements.
+static inline __m256 b_load_first_elements(const char *p, fovea_element element, size_t count) {
+  if (count >= VECTOR_COLUMNS) return b_load_elements(p, element);
+  char buffer[32] = {0};
+  memcpy(buffer, p, count * (element == FOVEA_FLOAT32 ? 4 : 2));
+  return b_load_elements(buffer, element);
+}
+
+static inline size_t b_column(const fovea_quantized_linear *work, size_t column) {
+  return column < work->column_count ? column : work->column_count - 1;
+}
+
+// Scales or biases of 8 columns from `column` on, as [groups, rounded up to 8][8]; columns past the last repeat it.
+static inline __attribute__((always_inline)) void transpose_elements(const fovea_quantized_linear *work, size_t column,
+                                                                     const char *base, float *target,
+                                                                     const fovea_element element) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  const size_t groups = work->depth / weights->group_size, width = element == FOVEA_FLOAT32 ? 4 : 2;
+  for (size_t first = 0; first < groups; first += 8) {
+    const size_t count = groups - first < 8 ? groups - first : 8;
+    B rows[8];
+#pragma clang loop unroll(full)
+    for (size_t c = 0; c < 8; c++) {
+      const ptrdiff_t offset = (ptrdiff_t)b_column(work, column + c) * weights->scale_stride + (ptrdiff_t)first;
+      const char *p = base + offset * (ptrdiff_t)width;
+      // The next columns' are a stream of their own, too slow for the prefetchers.
+      __builtin_prefetch(p + 16 * weights->scale_stride * (ptrdiff_t)width);
+      rows[c] = _mm256_castps_si256(b_load_first_elements(p, element, count));
+    }
+    b_transpose(rows);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < 8; i++) _mm256_storeu_si256((B *)(target + (first + i) * VECTOR_COLUMNS), rows[i]);
+  }
+}
+
+static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  if (weights->kind == FOVEA_MXFP4) {
+    for (size_t group = 0; group < work->depth / weights->group_size; group++) {
+      for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
+        const size_t row = b_column(work, column + c);
+        scales[group * VECTOR_COLUMNS + c] = weight_scale(weights, row, group);
+        biases[group * VECTOR_COLUMNS + c] = weight_bias(weights, row, group);
+      }
+    }
+    return;
+  }
+  const char *bases[2] = {weights->scales, weights->biases};
+  float *targets[2] = {scales, biases};
+  for (int i = 0; i < 2; i++) {
+    switch (weights->scale_element) {
+      case FOVEA_FLOAT32: transpose_elements(work, column, bases[i], targets[i], FOVEA_FLOAT32); break;
+      case FOVEA_FLOAT16: transpose_elements(work, column, bases[i], targets[i], FOVEA_FLOAT16); break;
+      case FOVEA_BFLOAT16: transpose_elements(work, column, bases[i], targets[i], FOVEA_BFLOAT16); break;
+    }
+  }
+}
+
+// MARK: Sums
+
+// total + one block's share.
+static inline __m256 b_add_block(B dots, __m256 weight_scale, float activation_scale, __m256 total) {
+  return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), _mm256_mul_ps(weight_scale, _mm256_set1_ps(activation_scale)), total);
+}
+
+static inline void b_store_outputs(const fovea_quantized_linear *work, size_t row, size_t column, __m256 total) {
+  if (column >= work->column_count) return;
+  const __m256i lanes = b_first_lanes(work->column_count - column < 8 ? work->column_count - column : 8);
+  float *out = work->outputs + (ptrdiff_t)row * work->output_stride + column;
+  if (work->bias) total = _mm256_add_ps(total, _mm256_maskload_ps(work->bias + column, lanes));
+  if (work->accumulates) total = _mm256_add_ps(_mm256_maskload_ps(out, lanes), total);
+  _mm256_maskstore_ps(out, lanes, total);
+}
+
+// Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c].
+static inline B b_add_quads(const B s[4]) {
+  B ab = _mm256_add_epi32(_mm256_unpacklo_epi32(s[0], s[1]), _mm256_unpackhi_epi32(s[0], s[1]));
+  B cd = _mm256_add_epi32(_mm256_unpacklo_epi32(s[2], s[3]), _mm256_unpackhi_epi32(s[2], s[3]));
+  return _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+#endif

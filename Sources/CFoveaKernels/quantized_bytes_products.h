@@ -1,0 +1,278 @@
+// The products themselves; include after quantized_bytes.h with these macros:
+//   QUANTIZED_LINEAR  the function's name
+//   BYTE_DOT          1 where the CPU has the dot instruction of unsigned with signed bytes (AVX-VNNI), else 0
+//
+// Without it, neighbouring products of bytes are added up as 16 bits, which hold two products of a signed byte with
+// -127 … 127, or the sixteen of a block with codes of 4 bits.
+
+#define FEW_ROWS 4
+#define TILE_ROWS 4
+#define TILE_VECTORS 2
+#define TILE_COLUMNS (TILE_VECTORS * VECTOR_COLUMNS)
+#define ROW_BYTES_AHEAD 4096
+
+static inline B widen_pairs(B pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
+
+// MARK: A few rows
+
+// Lane by lane the dot products of four bytes of codes with those of x, in all lanes.
+static inline B multiply_codes(B codes, B x) {
+#if BYTE_DOT
+  return _mm256_dpbusd_avx_epi32(b_zero(), codes, x);
+#else
+  // As signed bytes, code - 128: what is missing is added for all columns together.
+  B weights = _mm256_xor_si256(codes, _mm256_set1_epi8((char)0x80));
+  return widen_pairs(_mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(x, weights)));
+#endif
+}
+
+static inline B multiply_nibbles(B low, B even, B high, B odd) {
+#if BYTE_DOT
+  return _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(b_zero(), low, even), high, odd);
+#else
+  return widen_pairs(_mm256_add_epi16(_mm256_maddubs_epi16(low, even), _mm256_maddubs_epi16(high, odd)));
+#endif
+}
+
+// What multiply_codes left out: 128 times the sum of the block's x, for every column.
+static inline B left_out(B x) {
+#if BYTE_DOT
+  (void)x;
+  return b_zero();
+#else
+  return _mm256_set1_epi32(b_sum_across(widen_pairs(_mm256_maddubs_epi16(_mm256_set1_epi8((char)0x80), x))));
+#endif
+}
+
+// One row and 8 columns whose codes begin at p; bytes of codes.
+static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8_t *x, const float *activation_scales,
+                                  const uint8_t *const p[8], const float *scales) {
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
+  __m256 total = _mm256_setzero_ps();
+  for (size_t block = 0; block < blocks; block++) {
+    const B activations = b_load(x + block * FOVEA_CODE_BLOCK);
+    B s[8];
+#pragma clang loop unroll(full)
+    for (int c = 0; c < 8; c++) {
+      if (c % 2 == 0) {
+        const uint8_t *ahead = p[0] + block * 8 * FOVEA_CODE_BLOCK + 32 * c + ROW_BYTES_AHEAD;
+        __builtin_prefetch(ahead);
+        __builtin_prefetch(ahead + ROW_BYTES_AHEAD);
+      }
+      s[c] = multiply_codes(b_load(p[c] + block * FOVEA_CODE_BLOCK), activations);
+    }
+    const B first = b_add_quads(s), second = b_add_quads(s + 4);
+    const B dots = _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
+                                    _mm256_permute2x128_si256(first, second, 0x31));
+    const __m256 scale = _mm256_loadu_ps(scales + block / per_group * VECTOR_COLUMNS);
+    total = b_add_block(_mm256_add_epi32(dots, left_out(activations)), scale, activation_scales[block], total);
+  }
+  return total;
+}
+
+// The same for codes of 4 bits, two blocks at a time: one in each half of a vector.
+static inline __attribute__((always_inline)) __m256 row_of_nibbles(const fovea_quantized_linear *work, const int8_t *x,
+                                                                   const float *activation_scales,
+                                                                   const uint8_t *const p[8], const float *scales,
+                                                                   const bool is_mxfp4) {
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
+  __m256 total = _mm256_setzero_ps();
+  for (size_t block = 0; block < blocks; block += 2) {
+    const bool is_pair = block + 1 < blocks;
+    const B one = b_load(x + block * FOVEA_CODE_BLOCK);
+    const B other = is_pair ? b_load(x + (block + 1) * FOVEA_CODE_BLOCK) : b_zero();
+    const B even = _mm256_permute2x128_si256(one, other, 0x20), odd = _mm256_permute2x128_si256(one, other, 0x31);
+    B s[8];
+#pragma clang loop unroll(full)
+    for (int c = 0; c < 8; c++) {
+      if (c % 2 == 0) __builtin_prefetch(p[0] + block * 4 * FOVEA_CODE_BLOCK + 32 * c + ROW_BYTES_AHEAD);
+      const uint8_t *codes = p[c] + block * FOVEA_CODE_BLOCK / 2;
+      const B bytes = is_pair ? b_load(codes) : _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *)codes));
+      B low = b_low_nibbles(bytes), high = b_high_nibbles(bytes);
+      if (is_mxfp4) low = b_mxfp4_codes(low), high = b_mxfp4_codes(high);
+      s[c] = multiply_nibbles(low, even, high, odd);
+    }
+    const B first = b_add_quads(s), second = b_add_quads(s + 4);
+    total = b_add_block(_mm256_permute2x128_si256(first, second, 0x20),
+                        _mm256_loadu_ps(scales + block / per_group * VECTOR_COLUMNS), activation_scales[block], total);
+    if (!is_pair) break;
+    total = b_add_block(_mm256_permute2x128_si256(first, second, 0x31),
+                        _mm256_loadu_ps(scales + (block + 1) / per_group * VECTOR_COLUMNS),
+                        activation_scales[block + 1], total);
+  }
+  return total;
+}
+
+static void quantized_rows(const fovea_quantized_linear *work) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / weights->group_size;
+  float *scales = work->scratch, *biases = scales + (groups + 15) / 16 * 16 * VECTOR_COLUMNS;
+  for (size_t column = 0; column < work->column_count; column += VECTOR_COLUMNS) {
+    const uint8_t *p[8];
+    for (size_t c = 0; c < 8; c++)
+      p[c] = weights->codes + (ptrdiff_t)b_column(work, column + c) * weights->code_stride;
+    transpose_scales(work, column, scales, biases);
+    for (size_t row = 0; row < work->row_count; row++) {
+      const int8_t *x = work->codes + row * fovea_code_stride(work->depth);
+      const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
+      __m256 bias_total = _mm256_setzero_ps(), total;
+      for (size_t group = 0; group < groups; group++)
+        bias_total = _mm256_fmadd_ps(_mm256_loadu_ps(biases + group * VECTOR_COLUMNS), _mm256_set1_ps(sums[group]), bias_total);
+      if (weights->bits == 8) total = row_of_bytes(work, x, activation_scales, p, scales);
+      else if (weights->kind == FOVEA_MXFP4) total = row_of_nibbles(work, x, activation_scales, p, scales, true);
+      else total = row_of_nibbles(work, x, activation_scales, p, scales, false);
+      b_store_outputs(work, row, column, _mm256_add_ps(total, bias_total));
+    }
+  }
+}
+
+// MARK: Many rows
+
+// The 32 codes of a block of one column, in the order of its activations.
+static inline B block_codes(const fovea_quantized_matrix *weights, size_t column, size_t block) {
+  const uint8_t *p = weights->codes + (ptrdiff_t)column * weights->code_stride;
+  if (weights->bits == 8) return b_load(p + block * FOVEA_CODE_BLOCK);
+  if (weights->bits == 4) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(p + block * FOVEA_CODE_BLOCK / 2));
+    const B nibbles = b_low_nibbles(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
+    return weights->kind == FOVEA_MXFP4 ? b_mxfp4_codes(nibbles) : nibbles;
+  }
+  uint8_t codes[FOVEA_CODE_BLOCK];
+  unpack_codes(weights, column, block * FOVEA_CODE_BLOCK, FOVEA_CODE_BLOCK, codes);
+  return b_load(codes);
+}
+
+// Spreads the codes of a tile's columns: [blocks][8 steps][TILE_VECTORS], lane c of a vector holds 4 codes of column c.
+static void spread_codes(const fovea_quantized_linear *work, size_t column, B *spread) {
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK;
+  for (size_t vector = 0; vector < TILE_VECTORS; vector++) {
+    for (size_t block = 0; block < blocks; block++) {
+      B rows[8];
+      for (size_t c = 0; c < 8; c++)
+        rows[c] = block_codes(&work->weights, b_column(work, column + vector * VECTOR_COLUMNS + c), block);
+      b_transpose(rows);
+      for (size_t step = 0; step < 8; step++) spread[(block * 8 + step) * TILE_VECTORS + vector] = rows[step];
+    }
+  }
+}
+
+// sums[r][v] += the products of a block's 8 steps. Of codes above 15 without a dot instruction, first those of the lower
+// four bits, then 16 times those of the upper ones.
+static inline __attribute__((always_inline)) void multiply_steps(const B *steps, const int8_t *x, size_t code_stride,
+                                                                 B sums[TILE_ROWS][TILE_VECTORS], const int rows,
+                                                                 const bool is_wide, const bool is_upper) {
+#pragma clang loop unroll(full)
+  for (int step = 0; step < 8; step++) {
+    B weights[TILE_VECTORS];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < TILE_VECTORS; v++) {
+      weights[v] = steps[step * TILE_VECTORS + v];
+      if (is_wide) weights[v] = is_upper ? b_high_nibbles(weights[v]) : b_low_nibbles(weights[v]);
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) {
+      int32_t four;
+      memcpy(&four, x + (size_t)r * code_stride + 4 * step, 4);
+      const B activations = _mm256_set1_epi32(four);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < TILE_VECTORS; v++) {
+#if BYTE_DOT
+        sums[r][v] = _mm256_dpbusd_avx_epi32(sums[r][v], weights[v], activations);
+#else
+        sums[r][v] = _mm256_add_epi16(sums[r][v], _mm256_maddubs_epi16(weights[v], activations));
+#endif
+      }
+    }
+  }
+}
+
+static inline __attribute__((always_inline)) void multiply_block(const B *steps, const int8_t *x, size_t code_stride,
+                                                                 B dots[TILE_ROWS][TILE_VECTORS], const int rows,
+                                                                 const bool is_wide) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * TILE_VECTORS; i++) dots[i / TILE_VECTORS][i % TILE_VECTORS] = b_zero();
+#if BYTE_DOT
+  multiply_steps(steps, x, code_stride, dots, rows, false, false);
+#else
+  B upper[TILE_ROWS][TILE_VECTORS];
+  if (is_wide) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows * TILE_VECTORS; i++) upper[i / TILE_VECTORS][i % TILE_VECTORS] = b_zero();
+    multiply_steps(steps, x, code_stride, upper, rows, true, true);
+  }
+  multiply_steps(steps, x, code_stride, dots, rows, is_wide, false);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * TILE_VECTORS; i++) {
+    B *dot = &dots[i / TILE_VECTORS][i % TILE_VECTORS];
+    *dot = widen_pairs(*dot);
+    if (is_wide) {
+      const B pairs = upper[i / TILE_VECTORS][i % TILE_VECTORS];
+      *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, _mm256_set1_epi16(16)));
+    }
+  }
+#endif
+}
+
+static inline __attribute__((always_inline)) void multiply_tile(const fovea_quantized_linear *work, size_t row,
+                                                                size_t column, const B *spread, const float *scales,
+                                                                const float *biases, size_t scale_count,
+                                                                const int rows, const bool is_wide) {
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / work->weights.group_size;
+  const size_t per_group = work->weights.group_size / FOVEA_CODE_BLOCK, code_stride = fovea_code_stride(work->depth);
+  const int8_t *x = work->codes + row * code_stride;
+  const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
+  __m256 total[TILE_ROWS][TILE_VECTORS], bias_total[TILE_ROWS][TILE_VECTORS];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * TILE_VECTORS; i++)
+    total[i / TILE_VECTORS][i % TILE_VECTORS] = bias_total[i / TILE_VECTORS][i % TILE_VECTORS] = _mm256_setzero_ps();
+  for (size_t block = 0; block < blocks; block++) {
+    B dots[TILE_ROWS][TILE_VECTORS];
+    multiply_block(spread + block * 8 * TILE_VECTORS, x + block * FOVEA_CODE_BLOCK, code_stride, dots, rows, is_wide);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows * TILE_VECTORS; i++) {
+      const size_t r = (size_t)(i / TILE_VECTORS), v = (size_t)(i % TILE_VECTORS);
+      const __m256 scale = _mm256_loadu_ps(scales + v * scale_count + block / per_group * VECTOR_COLUMNS);
+      total[r][v] = b_add_block(dots[r][v], scale, activation_scales[r * blocks + block], total[r][v]);
+    }
+  }
+  for (size_t group = 0; group < groups; group++) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows * TILE_VECTORS; i++) {
+      const size_t r = (size_t)(i / TILE_VECTORS), v = (size_t)(i % TILE_VECTORS);
+      const __m256 bias = _mm256_loadu_ps(biases + v * scale_count + group * VECTOR_COLUMNS);
+      bias_total[r][v] = _mm256_fmadd_ps(bias, _mm256_set1_ps(sums[r * groups + group]), bias_total[r][v]);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * TILE_VECTORS; i++) {
+    const size_t r = (size_t)(i / TILE_VECTORS), v = (size_t)(i % TILE_VECTORS);
+    b_store_outputs(work, row + r, column + v * VECTOR_COLUMNS, _mm256_add_ps(total[r][v], bias_total[r][v]));
+  }
+}
+
+static inline __attribute__((always_inline)) void quantized_tiles(const fovea_quantized_linear *work,
+                                                                  const bool is_wide) {
+  const size_t scale_count = (work->depth / work->weights.group_size + 15) / 16 * 16 * VECTOR_COLUMNS;
+  B *spread = work->scratch;
+  // One vector of columns after the other.
+  float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);
+  float *biases = scales + TILE_VECTORS * scale_count;
+  for (size_t column = 0; column < work->column_count; column += TILE_COLUMNS) {
+    spread_codes(work, column, spread);
+    for (size_t v = 0; v < TILE_VECTORS; v++)
+      transpose_scales(work, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
+    size_t row = 0;
+    for (; row + TILE_ROWS <= work->row_count; row += TILE_ROWS)
+      multiply_tile(work, row, column, spread, scales, biases, scale_count, TILE_ROWS, is_wide);
+    for (; row < work->row_count; row++)
+      multiply_tile(work, row, column, spread, scales, biases, scale_count, 1, is_wide);
+  }
+}
+
+void QUANTIZED_LINEAR(const fovea_quantized_linear *work) {
+  if (work->column_count == 0) return;
+  const unsigned bits = work->weights.bits;
+  if (work->row_count <= FEW_ROWS && (bits == 4 || bits == 8)) quantized_rows(work);
+  else if (bits <= 4 && work->weights.kind == FOVEA_AFFINE) quantized_tiles(work, false);
+  else quantized_tiles(work, true);
+}
