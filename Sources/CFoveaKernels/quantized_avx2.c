@@ -11,6 +11,11 @@
 #define BYTE_DOT 0
 #include "quantized_bytes_products.h"
 
+static inline __m256 b_load_elements(const char *p, fovea_element element) {
+  if (element == FOVEA_FLOAT32) return _mm256_loadu_ps((const float *)p);
+  return b_widen(_mm_loadu_si128((const __m128i *)p), element);
+}
+
 static inline float b_max_across(__m256 x) {
   __m128 s = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   s = _mm_max_ps(s, _mm_movehl_ps(s, s));

@@ -47,13 +47,6 @@ static inline void b_transpose(B rows[8]) {
   }
 }
 
-static inline __m256 b_load_elements(const char *p, fovea_element element) {
-  if (element == FOVEA_FLOAT32) return _mm256_loadu_ps((const float *)p);
-  __m128i half = _mm_loadu_si128((const __m128i *)p);
-  if (element == FOVEA_FLOAT16) return _mm256_cvtph_ps(half);
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
-}
-
 static inline int32_t b_sum_across(B x) {
   __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
@@ -62,38 +55,75 @@ static inline int32_t b_sum_across(B x) {
 
 // MARK: Scales
 
-// At most 8 elements.
-static inline __m256 b_load_first_elements(const char *p, fovea_element element, size_t count) {
-  if (count >= VECTOR_COLUMNS) return b_load_elements(p, element);
-  char buffer[32] = {0};
-  memcpy(buffer, p, count * (element == FOVEA_FLOAT32 ? 4 : 2));
-  return b_load_elements(buffer, element);
-}
-
 static inline size_t b_column(const fovea_quantized_linear *work, size_t column) {
   return column < work->column_count ? column : work->column_count - 1;
 }
 
-// Scales or biases of 8 columns from `column` on, as [groups, rounded up to 8][8]; columns past the last repeat it.
-static inline __attribute__((always_inline)) void transpose_elements(const fovea_quantized_linear *work, size_t column,
-                                                                     const char *base, float *target,
-                                                                     const fovea_element element) {
+// Columns whose scales are asked for ahead: they are a stream of their own, too slow for the prefetchers.
+#define SCALE_COLUMNS_AHEAD 16
+
+// The scales of 8 columns from `column` on, as [groups][8]; columns past the last repeat it.
+static void transpose_floats(const fovea_quantized_linear *work, size_t column, const float *base, float *target) {
+  const size_t groups = work->depth / work->weights.group_size;
+  for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
+    const float *p = base + (ptrdiff_t)b_column(work, column + c) * work->weights.scale_stride;
+    for (size_t group = 0; group < groups; group++) target[group * VECTOR_COLUMNS + c] = p[group];
+  }
+}
+
+static inline __m256 b_widen(__m128i halves, const fovea_element element) {
+  if (element == FOVEA_FLOAT16) return _mm256_cvtph_ps(halves);
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+// The same for scales and biases of 16 bits, which share vectors: scales in the lower half, biases in the upper one. The
+// last groups overlap those before, so that vectors are full.
+static inline __attribute__((always_inline)) void transpose_halves(const fovea_quantized_linear *work, size_t column,
+                                                                   float *scales, float *biases,
+                                                                   const fovea_element element) {
   const fovea_quantized_matrix *weights = &work->weights;
-  const size_t groups = work->depth / weights->group_size, width = element == FOVEA_FLOAT32 ? 4 : 2;
+  const size_t groups = work->depth / weights->group_size;
+  const ptrdiff_t ahead = SCALE_COLUMNS_AHEAD * weights->scale_stride;
+  ptrdiff_t offsets[8];
+  for (size_t c = 0; c < 8; c++) offsets[c] = (ptrdiff_t)b_column(work, column + c) * weights->scale_stride;
+  const uint16_t *bases[2] = {weights->scales, weights->biases};
   for (size_t first = 0; first < groups; first += 8) {
-    const size_t count = groups - first < 8 ? groups - first : 8;
-    B rows[8];
+    const size_t start = first + 8 <= groups || groups < 8 ? first : groups - 8;
+    B rows[8], pairs[8], quads[8];
 #pragma clang loop unroll(full)
-    for (size_t c = 0; c < 8; c++) {
-      const ptrdiff_t offset = (ptrdiff_t)b_column(work, column + c) * weights->scale_stride + (ptrdiff_t)first;
-      const char *p = base + offset * (ptrdiff_t)width;
-      // The next columns' are a stream of their own, too slow for the prefetchers.
-      __builtin_prefetch(p + 16 * weights->scale_stride * (ptrdiff_t)width);
-      rows[c] = _mm256_castps_si256(b_load_first_elements(p, element, count));
+    for (int c = 0; c < 8; c++) {
+      const uint16_t *scale = bases[0] + offsets[c] + start, *bias = bases[1] + offsets[c] + start;
+      uint16_t few[2][8];
+      __builtin_prefetch(scale + ahead);
+      __builtin_prefetch(bias + ahead);
+      if (groups < 8) {
+        for (size_t i = 0; i < groups; i++) few[0][i] = scale[i], few[1][i] = bias[i];
+        scale = few[0], bias = few[1];
+      }
+      rows[c] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)scale)),
+                                        _mm_loadu_si128((const __m128i *)bias), 1);
     }
-    b_transpose(rows);
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < 8; i++) _mm256_storeu_si256((B *)(target + (first + i) * VECTOR_COLUMNS), rows[i]);
+    for (int i = 0; i < 4; i++) {
+      pairs[i] = _mm256_unpacklo_epi16(rows[2 * i], rows[2 * i + 1]);
+      pairs[4 + i] = _mm256_unpackhi_epi16(rows[2 * i], rows[2 * i + 1]);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 2; i++) {
+      quads[4 * i] = _mm256_unpacklo_epi32(pairs[4 * i], pairs[4 * i + 1]);
+      quads[4 * i + 1] = _mm256_unpackhi_epi32(pairs[4 * i], pairs[4 * i + 1]);
+      quads[4 * i + 2] = _mm256_unpacklo_epi32(pairs[4 * i + 2], pairs[4 * i + 3]);
+      quads[4 * i + 3] = _mm256_unpackhi_epi32(pairs[4 * i + 2], pairs[4 * i + 3]);
+    }
+    // The scratch has room for whole vectors of groups.
+    float *scale = scales + start * VECTOR_COLUMNS, *bias = biases + start * VECTOR_COLUMNS;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 8; i++) {
+      const B one = quads[i / 4 * 4 + i / 2 % 2], other = quads[i / 4 * 4 + 2 + i / 2 % 2];
+      const B group = i % 2 == 0 ? _mm256_unpacklo_epi64(one, other) : _mm256_unpackhi_epi64(one, other);
+      _mm256_storeu_ps(scale + i * VECTOR_COLUMNS, b_widen(_mm256_castsi256_si128(group), element));
+      _mm256_storeu_ps(bias + i * VECTOR_COLUMNS, b_widen(_mm256_extracti128_si256(group, 1), element));
+    }
   }
 }
 
@@ -101,22 +131,17 @@ static void transpose_scales(const fovea_quantized_linear *work, size_t column, 
   const fovea_quantized_matrix *weights = &work->weights;
   if (weights->kind == FOVEA_MXFP4) {
     for (size_t group = 0; group < work->depth / weights->group_size; group++) {
-      for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
-        const size_t row = b_column(work, column + c);
-        scales[group * VECTOR_COLUMNS + c] = weight_scale(weights, row, group);
-        biases[group * VECTOR_COLUMNS + c] = weight_bias(weights, row, group);
-      }
+      float *scale = scales + group * VECTOR_COLUMNS;
+      for (size_t c = 0; c < VECTOR_COLUMNS; c++) scale[c] = weight_scale(weights, b_column(work, column + c), group);
+      for (size_t c = 0; c < VECTOR_COLUMNS; c++) biases[group * VECTOR_COLUMNS + c] = -MXFP4_OFFSET * scale[c];
     }
-    return;
-  }
-  const char *bases[2] = {weights->scales, weights->biases};
-  float *targets[2] = {scales, biases};
-  for (int i = 0; i < 2; i++) {
-    switch (weights->scale_element) {
-      case FOVEA_FLOAT32: transpose_elements(work, column, bases[i], targets[i], FOVEA_FLOAT32); break;
-      case FOVEA_FLOAT16: transpose_elements(work, column, bases[i], targets[i], FOVEA_FLOAT16); break;
-      case FOVEA_BFLOAT16: transpose_elements(work, column, bases[i], targets[i], FOVEA_BFLOAT16); break;
-    }
+  } else if (weights->scale_element == FOVEA_FLOAT32) {
+    transpose_floats(work, column, weights->scales, scales);
+    transpose_floats(work, column, weights->biases, biases);
+  } else if (weights->scale_element == FOVEA_FLOAT16) {
+    transpose_halves(work, column, scales, biases, FOVEA_FLOAT16);
+  } else {
+    transpose_halves(work, column, scales, biases, FOVEA_BFLOAT16);
   }
 }
 
