@@ -1,12 +1,16 @@
 // Which instruction sets are built in, and which of them this CPU runs.
 #include "tables.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 static const fovea_kernels *const all_kernels[] = {
 #if defined(__x86_64__)
     &fovea_kernels_avx512bf16, &fovea_kernels_avx512vnni, &fovea_kernels_avx512,
     &fovea_kernels_avxvnni, &fovea_kernels_avx2,
 #elif defined(__aarch64__)
-    &fovea_kernels_neon,
+    &fovea_kernels_dotprod, &fovea_kernels_neon,
 #endif
     &fovea_kernels_scalar, NULL};
 
@@ -25,6 +29,9 @@ bool fovea_kernels_supported(const fovea_kernels *kernels) {
   if (kernels == &fovea_kernels_avx512) return avx512;
   if (kernels == &fovea_kernels_avx512vnni) return avx512vnni;
   if (kernels == &fovea_kernels_avx512bf16) return avx512vnni && __builtin_cpu_supports("avx512bf16");
+#elif defined(__aarch64__) && defined(__linux__)
+  // Bit 20 says that there are dot products (HWCAP_ASIMDDP); every Apple processor of this kind has them.
+  if (kernels == &fovea_kernels_dotprod) return (getauxval(AT_HWCAP) & 1ul << 20) != 0;
 #endif
   return kernels != NULL;
 }

@@ -1,11 +1,12 @@
 // The kernels for NEON: every Armv8-A processor.
 #if defined(__aarch64__)
+#include "tables.h"
+
 #include "vector_neon.h"
 
 #include "exponential_template.h"
 #include "elementwise_template.h"
 #include "attention_merge.h"
-#include "quantized_generic.h"
 #include "coded_rounding.h"
 
 // 4 x 4 accumulators + 4 activations + 1 weight of 32 registers.
@@ -31,8 +32,17 @@
 
 const fovea_kernels fovea_kernels_neon = {
     .name = "neon",
-#define ACTIVATION_CODES activation_codes
-#define QUANTIZED_LINEAR quantized_linear
+#define ACTIVATION_CODES fovea_activation_codes_neon
+#define QUANTIZED_LINEAR fovea_quantized_linear_neon
+#include "kernel_table.h"
+    .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
+};
+
+// With the dot instruction of bytes: every Apple processor, Arm Cortex-A76 and Neoverse N1 (2018), and later.
+const fovea_kernels fovea_kernels_dotprod = {
+    .name = "dotprod",
+#define ACTIVATION_CODES fovea_activation_codes_neon
+#define QUANTIZED_LINEAR fovea_quantized_linear_dotprod
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

@@ -87,9 +87,23 @@ fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak
 #include "peak_template.h"
 #undef REGISTER
 
-// The NEON table uses no dot instructions yet.
+#define REGISTER "w"
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+#define NAME int8_dotprod
+#define V int32x4_t
+#define SET(x) vdupq_n_s32(x)
+#define OPERAND int8x16_t
+#define OPERANDS(x) vdupq_n_s8(x)
+#define MULTIPLY_ADD(a, x, y) vdotq_s32(a, x, y)
+#define OPERATIONS 32
+#include "peak_template.h"
+#pragma clang attribute pop
+#undef REGISTER
+
 fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak) {
-  return kernels == &fovea_kernels_neon && peak == FOVEA_PEAK_FLOAT32 ? float32_neon : NULL;
+  if (kernels == &fovea_kernels_scalar || !fovea_kernels_supported(kernels)) return NULL;
+  if (peak == FOVEA_PEAK_INT8) return kernels == &fovea_kernels_dotprod ? int8_dotprod : NULL;
+  return peak == FOVEA_PEAK_FLOAT32 ? float32_neon : NULL;
 }
 
 #else

@@ -20,6 +20,12 @@ void fovea_activation_codes_avx512vnni(const fovea_activation_codes *work);
 void fovea_quantized_linear_avx512vnni(const fovea_quantized_linear *work);
 #elif defined(__aarch64__)
 extern const fovea_kernels fovea_kernels_neon;
+extern const fovea_kernels fovea_kernels_dotprod;
+
+// Entries that several tables share.
+void fovea_activation_codes_neon(const fovea_activation_codes *work);
+void fovea_quantized_linear_neon(const fovea_quantized_linear *work);
+void fovea_quantized_linear_dotprod(const fovea_quantized_linear *work);
 #endif
 
 static inline size_t fovea_element_size(fovea_element element) { return element == FOVEA_FLOAT32 ? 4 : 2; }

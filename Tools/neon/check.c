@@ -212,6 +212,51 @@ static void check_coded(const fovea_kernels *table) {
         }
 }
 
+// The integer sums are exact and the float ones have one order: every table gives the same bits.
+static void check_quantized(const fovea_kernels *table) {
+  enum { MOST_ROWS = 9, MOST_COLUMNS = 37, MOST_DEPTH = 384, MOST_GROUPS = MOST_DEPTH / 32 };
+  static uint8_t codes[MOST_COLUMNS * MOST_DEPTH], bytes[MOST_COLUMNS * MOST_GROUPS];
+  static float x[MOST_ROWS * MOST_DEPTH], scales[MOST_COLUMNS * MOST_GROUPS], biases[MOST_COLUMNS * MOST_GROUPS];
+  static uint16_t half_scales[MOST_COLUMNS * MOST_GROUPS], half_biases[MOST_COLUMNS * MOST_GROUPS];
+  static float outputs[2][MOST_ROWS * MOST_COLUMNS];
+  const fovea_kernels *tables[2] = {&fovea_kernels_scalar, table};
+  const unsigned bits[] = {2, 3, 4, 5, 6, 8, 4};
+  const size_t depths[] = {32, 96, 128, 384}, columns[] = {1, 4, 16, 37}, rows[] = {1, 3, 5, 9};
+  for (size_t i = 0; i < sizeof codes; i++) codes[i] = (uint8_t)(int)(next_value() * 1000);
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(120 + i % 11);
+  for (size_t i = 0; i < sizeof x / 4; i++) x[i] = next_value();
+  for (size_t i = 0; i < sizeof scales / 4; i++) scales[i] = next_value(), biases[i] = next_value();
+  for (size_t kind = 0; kind < 7; kind++)
+    for (int element = 0; element < FOVEA_ELEMENT_COUNT; element++)
+      for (size_t shape = 0; shape < 64; shape++) {
+        const size_t depth = depths[shape % 4], column_count = columns[shape / 4 % 4], row_count = rows[shape / 16];
+        const size_t group_size = kind < 6 && depth % 64 == 0 ? 64 : 32, groups = depth / group_size;
+        const void *held_scales = scales, *held_biases = biases;
+        if (element != FOVEA_FLOAT32) {
+          fovea_kernels_scalar.convert(scales, FOVEA_FLOAT32, half_scales, (fovea_element)element, sizeof scales / 4);
+          fovea_kernels_scalar.convert(biases, FOVEA_FLOAT32, half_biases, (fovea_element)element, sizeof biases / 4);
+          held_scales = half_scales, held_biases = half_biases;
+        }
+        if (kind == 6) held_scales = bytes;
+        for (int side = 0; side < 2; side++) {
+          static _Alignas(64) int8_t rounded[MOST_ROWS * MOST_DEPTH];
+          static float row_scales[MOST_ROWS * MOST_GROUPS], row_sums[MOST_ROWS * MOST_GROUPS];
+          void *scratch = aligned_alloc(64, (fovea_quantized_scratch_byte_count(depth) + 63) / 64 * 64);
+          fovea_activation_codes rounding = {x,     (ptrdiff_t)depth, FOVEA_FLOAT32, row_count,  depth,
+                                             group_size, bits[kind],   rounded,       row_scales, row_sums};
+          tables[side]->activation_codes(&rounding);
+          fovea_quantized_matrix weights = {codes, (ptrdiff_t)(depth * bits[kind] / 8), held_scales, held_biases,
+                                            (ptrdiff_t)groups, (fovea_element)element,
+                                            kind == 6 ? FOVEA_MXFP4 : FOVEA_AFFINE, bits[kind], group_size};
+          fovea_quantized_linear work = {rounded, row_scales, row_sums, weights, biases, outputs[side],
+                                         (ptrdiff_t)column_count, row_count, column_count, depth, false, scratch};
+          tables[side]->quantized_linear(&work);
+          free(scratch);
+        }
+        compare(table->name, "quantized linear", outputs[0], outputs[1], row_count * column_count, 0);
+      }
+}
+
 int main(void) {
   for (const fovea_kernels *const *table = fovea_kernels_all(); *table; table++) {
     if (!fovea_kernels_supported(*table)) continue;
@@ -222,6 +267,7 @@ int main(void) {
     check_elementwise(*table);
     check_attention(*table);
     check_coded(*table);
+    check_quantized(*table);
     printf("%s: agrees with the scalar reference\n", (*table)->name);
   }
   return 0;
