@@ -40,7 +40,7 @@ extension DecoderModel {
     let isPlain = norm == nil && configuration.residualMultiplier == 1
     let outputs = isPlain ? hiddenStates : workspace.rows(.branch, count: hiddenStates.count)
     stream.multiply(
-      inputs, [LinearProduct(weights: weights, outputs: outputs.floats(), outputStride: outputs.stride)],
+      inputs, LinearProduct(weights: weights, outputs: outputs.floats(), outputStride: outputs.stride),
       accumulates: isPlain)
     if !isPlain { add(outputs, norm: norm, to: hiddenStates) }
   }

@@ -278,7 +278,7 @@ public final class DecoderModel: Sendable {
       let scores = rows(.routerLogits)
       stream.multiply(
         normed.type == .float32 ? normed : branch,
-        [LinearProduct(weights: router, outputs: scores.floats(), outputStride: scores.stride)])
+        LinearProduct(weights: router, outputs: scores.floats(), outputStride: scores.stride))
       sumExperts(blocks, of: normed, scores: scores, into: branch)
       add(branch, norm: layer.feedForwardOutputNorm, to: hiddenStates)
     }
@@ -291,7 +291,7 @@ public final class DecoderModel: Sendable {
     normalize(hiddenStates, by: weights.finalNorm, into: normed)
     let vocabularySize = configuration.vocabularySize
     let logits = result.baseAddress.assumingMemoryBound(to: Float.self) + firstRow * vocabularySize
-    stream.multiply(normed, [LinearProduct(weights: weights.head, outputs: logits, outputStride: vocabularySize)])
+    stream.multiply(normed, LinearProduct(weights: weights.head, outputs: logits, outputStride: vocabularySize))
     finish(logits, count: hiddenStates.count * vocabularySize)
     stream.begin(.other)
   }

@@ -26,6 +26,6 @@ package struct DenseLayer: Sendable {
   ) {
     let rows = ActivationRows(
       base: UnsafeMutableRawPointer(inputs), type: .float32, stride: inputSize, count: rowCount)
-    stream.multiply(rows, [LinearProduct(weights: weights, outputs: outputs, outputStride: outputSize)])
+    stream.multiply(rows, LinearProduct(weights: weights, outputs: outputs, outputStride: outputSize))
   }
 }

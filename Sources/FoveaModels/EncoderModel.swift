@@ -207,7 +207,7 @@ public final class EncoderModel: TokenEncoder {
       let inputs = stream.multiplyGated(
         inputs, gate: up, up: nil, activation: activation, into: activated, for: down)
       stream.multiply(
-        inputs, [LinearProduct(weights: down, outputs: branch.floats(), outputStride: branch.stride)])
+        inputs, LinearProduct(weights: down, outputs: branch.floats(), outputStride: branch.stride))
     }
   }
 

@@ -17,7 +17,7 @@ extension ComputeStream {
     let upProduct = up.map { PreparedProduct($0, inputs, kernels: kernels) }
     let blocks = PackedRows(outputs, for: next, kernels: kernels)
     let columnCount = gate.outputSize
-    let grain = columnGrain(rowCount: activations.count, columnCounts: [columnCount])
+    let grain = columnGrain(rowCount: activations.count, columnCounts: CollectionOfOne(columnCount))
     let rowBlock = PieceHalves.rowsTogether(activations.count)
     let halves = PieceHalves(
       count: rowBlock * grain, productScratch: product.scratchByteCount(columnCount: grain),

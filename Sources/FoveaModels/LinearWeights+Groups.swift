@@ -22,6 +22,7 @@ struct GroupPieces {
     self.grain = grain
     self.columnCounts = columnCounts
     var end = 0
+    ends.reserveCapacity(columnCounts.count)
     for count in columnCounts {
       end += (count + grain - 1) / grain
       ends.append(end)

@@ -87,7 +87,7 @@ extension ComputeStream {
   /// Columns of one piece of products with so many columns each. One row: two pieces a thread, since weights come fastest
   /// in long runs (4 to 16 were up to a fifth slower); many rows: at most 64, so that a piece's weights stay in the
   /// second-level cache while the rows go by, and so many that the threads end together.
-  func columnGrain(rowCount: Int, columnCounts: [Int]) -> Int {
+  func columnGrain(rowCount: Int, columnCounts: some Sequence<Int>) -> Int {
     guard rowCount >= 16 else {
       let share = columnCounts.reduce(0, +) / (2 * threadCount)
       return max(16, (share + 15) / 16 * 16)
@@ -101,15 +101,32 @@ extension ComputeStream {
     return best.grain
   }
 
-  /// outputs = activations · weightsᵀ + bias for several products of the same activations, as one phase.
-  func multiply(_ activations: ActivationRows, _ products: [LinearProduct], accumulates: Bool = false) {
-    multiply(prepare(activations, for: products.lazy.map(\.weights)), products, accumulates: accumulates)
+  /// outputs = activations · weightsᵀ + bias, as one phase.
+  func multiply(_ activations: ActivationRows, _ product: LinearProduct, accumulates: Bool = false) {
+    multiply(prepare(activations, for: CollectionOfOne(product.weights)), product, accumulates: accumulates)
   }
 
   /// The same of inputs that are prepared.
-  func multiply(_ inputs: ProductInputs, _ products: [LinearProduct], accumulates: Bool = false) {
-    // A token has hundreds of these phases, and what one thread does alone here the others wait for: few allocations.
-    let activations = inputs.activations
+  func multiply(_ inputs: ProductInputs, _ product: LinearProduct, accumulates: Bool = false) {
+    // A token has hundreds of these phases, and what one thread does alone here the others wait for: no allocations.
+    let prepared = PreparedProduct(product.weights, inputs, kernels: kernelTable)
+    let (rowCount, columnCount) = (inputs.activations.count, product.weights.outputSize)
+    let grain = columnGrain(rowCount: rowCount, columnCounts: CollectionOfOne(columnCount))
+    let (outputs, outputStride) = (product.outputs, product.outputStride)
+    forEachPiece(
+      (columnCount + grain - 1) / grain, scratchByteCount: prepared.scratchByteCount(columnCount: grain)
+    ) { piece, scratch in
+      let columns = piece * grain..<min(columnCount, (piece + 1) * grain)
+      prepared.multiply(
+        rows: 0..<rowCount, columns: columns, outputs: outputs + columns.lowerBound, outputStride: outputStride,
+        accumulates: accumulates, scratch: scratch)
+    }
+    withExtendedLifetime(product.weights) {}
+  }
+
+  /// Several products of the same activations, as one phase.
+  func multiply(_ activations: ActivationRows, _ products: [LinearProduct]) {
+    let inputs = prepare(activations, for: products.lazy.map(\.weights))
     let placed = products.map { product in
       (
         product: PreparedProduct(product.weights, inputs, kernels: kernelTable), outputs: product.outputs,
@@ -125,7 +142,7 @@ extension ComputeStream {
       let (product, outputs, stride) = placed[index]
       product.multiply(
         rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound, outputStride: stride,
-        accumulates: accumulates, scratch: scratch)
+        scratch: scratch)
     }
     withExtendedLifetime(products) {}
   }

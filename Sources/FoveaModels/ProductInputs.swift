@@ -15,7 +15,7 @@ struct ProductInputs {
   /// Runs of rows that meet the same weights; nil for one of all rows.
   private let groups: [Range<Int>]?
   /// Empty where weights meet activations in float32.
-  fileprivate var rounded: [(form: CodeForm, rows: RoundedRows)] = []
+  fileprivate var rounded = FewValues<(form: CodeForm, rows: RoundedRows)>()
   /// Each group in the kernels' blocks, nil where few rows are read as they lie; empty if all are.
   fileprivate var packed: [UnsafeRawPointer?] = []
 
@@ -71,7 +71,7 @@ extension ComputeStream {
   ) -> ProductInputs {
     var inputs = ProductInputs(activations: activations, groups: groups)
     var depth = 0
-    var forms: [CodeForm] = []
+    var forms = FewValues<CodeForm>()
     var leastPackedRows = Int.max
     for linear in weights {
       depth = linear.inputSize
@@ -116,7 +116,7 @@ extension ComputeStream {
   }
 
   private func round(
-    _ activations: ActivationRows, depth: Int, to rounded: [(form: CodeForm, rows: RoundedRows)]
+    _ activations: ActivationRows, depth: Int, to rounded: FewValues<(form: CodeForm, rows: RoundedRows)>
   ) {
     let kernels = kernelTable
     func round(_ rows: Range<Int>) {
