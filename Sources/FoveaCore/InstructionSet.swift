@@ -13,7 +13,7 @@ public struct InstructionSet: Sendable, Equatable {
   /// The kernels of this set. The tables are constants of the library, hence safe to share.
   package nonisolated(unsafe) let kernels: UnsafePointer<fovea_kernels>
 
-  /// `scalar`, `avx2`, `avxvnni`, `avx512`, `avx512vnni`, `avx512bf16` or `neon`.
+  /// `scalar`, `avx2`, `avxvnni`, `avx512`, `avx512vnni`, `avx512bf16`, `neon` or `dotprod`.
   public var name: String { String(cString: kernels.pointee.name) }
 
   /// Every instruction set built into the library that this CPU runs, best first. The last is `scalar`.
