@@ -57,14 +57,25 @@ final class ThreadTeam: Sendable {
       return
     }
     withoutActuallyEscaping(body) { body in
-      withUnsafePointer(to: body) { state.post(TeamJob(body: $0, count: count, order: order)) }
+      let work = PieceWork(body)
+      withExtendedLifetime(work) { state.post(TeamJob(work: .passUnretained(work), count: count, order: order)) }
     }
   }
 }
 
-/// One job; `body` is valid until the poster returns.
+/// What a job does. A constant of a class is called without counting a reference to it, which all threads would do on one
+/// cache line.
+private final class PieceWork {
+  let body: (Int, Int) -> Void
+
+  init(_ body: @escaping (Int, Int) -> Void) {
+    self.body = body
+  }
+}
+
+/// One job; `work` is valid until the poster returns.
 private struct TeamJob {
-  var body: UnsafePointer<(Int, Int) -> Void>
+  var work: Unmanaged<PieceWork>
   var count: Int
   var order: PieceOrder
 
@@ -133,13 +144,13 @@ private final class TeamState: @unchecked Sendable {
 
   /// The thread's own share first, then what is left of the others'.
   private func takePieces(of job: TeamJob, number: UInt32, thread: Int) {
-    // Read once: every reading counts a reference, on a line that all threads then write to.
-    let body = job.body.pointee
-    for offset in 0..<shareCount {
-      let share = (thread + offset) % shareCount
-      let pieceCount = job.pieceCount(ofShare: share, of: shareCount)
-      while let index = takePiece(ofShare: share, number: number, below: pieceCount) {
-        body(job.piece(index, ofShare: share, of: shareCount), thread)
+    job.work._withUnsafeGuaranteedRef { work in
+      for offset in 0..<shareCount {
+        let share = (thread + offset) % shareCount
+        let pieceCount = job.pieceCount(ofShare: share, of: shareCount)
+        while let index = takePiece(ofShare: share, number: number, below: pieceCount) {
+          work.body(job.piece(index, ofShare: share, of: shareCount), thread)
+        }
       }
     }
   }
