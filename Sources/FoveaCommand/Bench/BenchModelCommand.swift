@@ -78,6 +78,7 @@ struct BenchModelCommand: AsyncParsableCommand {
           resetPeakMemory()
           let benchmark = try await ModelBenchmark.load(
             folder: folder, precision: precision, stream: stream, cacheFormat: cacheFormat.format())
+          try benchmark.checkContext(of: tests)
           for test in tests {
             let result = try await time(test, benchmark, peaks: peaks)
             report.results.append(result)

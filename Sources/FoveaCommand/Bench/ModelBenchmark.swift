@@ -65,12 +65,16 @@ struct ModelBenchmark: Sendable {
     }
   }
 
-  /// The seconds of every repetition of `test`, after one that is not counted; of generation in turns with reading weights.
-  func times(of test: ModelTest, repetitions: Int, progress: (Int) -> Void) throws -> TimesBesideReading {
+  /// - Throws: `CommandError` of category `usage` if a test needs a longer context than the model's.
+  func checkContext(of tests: [ModelTest]) throws {
     let limit = model.configuration.contextLength
-    guard test.depth + test.count <= limit else {
+    for test in tests where test.depth + test.count > limit {
       throw CommandError(.usage, "\(test) needs \(test.depth + test.count) positions, \(name) has \(limit)")
     }
+  }
+
+  /// The seconds of every repetition of `test`, after one that is not counted; of generation in turns with reading weights.
+  func times(of test: ModelTest, repetitions: Int, progress: (Int) -> Void) throws -> TimesBesideReading {
     let cache = model.makeCache()
     if test.depth > 0 { _ = try model.evaluate(randomTokens(test.depth), cache: cache, logits: .none) }
     let tokens = randomTokens(test.count)
