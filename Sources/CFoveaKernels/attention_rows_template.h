@@ -89,7 +89,7 @@ static inline __attribute__((always_inline)) void NAME(score_rows)(const NAME(ro
   for (size_t step = 0; step < steps; step += COLUMN_STEPS) {
     V columns[KEY_GROUPS][COLUMN_STEPS];
 #pragma clang loop unroll(full)
-    for (int g = 0; g < groups; g++) 
+    for (int g = 0; g < groups; g++)
       NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element, comes_from_memory);
 #pragma clang loop unroll(full)
     for (int i = 0; i < COLUMN_STEPS; i++)

@@ -2,6 +2,7 @@
 #ifndef FOVEA_QUANTIZED_CODES_H
 #define FOVEA_QUANTIZED_CODES_H
 
+#include <math.h>
 #include <string.h>
 
 #include "include/fovea_quantized.h"
@@ -66,6 +67,25 @@ static inline void unpack_codes(const fovea_quantized_matrix *weights, size_t ro
     memcpy(&stream, p, bits);
     for (size_t j = 0; j < 8 && i + j < count; j++) codes[i + j] = (uint8_t)(stream >> (j * bits) & ((1u << bits) - 1));
   }
+}
+
+// The scale of a block of activations whose largest magnitude is `maximum`, and what they are multiplied with. The inverse
+// of a tiny maximum overflows: such a block counts as zero.
+static inline float block_scale(float maximum, float *inverse) {
+  *inverse = maximum > 0 ? 127 / maximum : 0;
+  if (!__builtin_isinf(*inverse)) return maximum / 127;
+  *inverse = 0;
+  return 0;
+}
+
+// Adds a block whose codes sum to `sum` to those of its group before it.
+static inline void add_block_sum(float *group_sum, bool is_first, float scale, int32_t sum) {
+  *group_sum = is_first ? scale * (float)sum : fmaf(scale, (float)sum, *group_sum);
+}
+
+// The column itself, or the last one for what is past it: vectors of columns are full, and not all of them are stored.
+static inline size_t held_column(const fovea_quantized_linear *work, size_t column) {
+  return column < work->column_count ? column : work->column_count - 1;
 }
 
 #endif

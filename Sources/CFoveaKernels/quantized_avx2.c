@@ -1,7 +1,5 @@
 // Products with quantised weights for AVX2, and the rounding of activations for them.
 #if defined(__x86_64__)
-#include <math.h>
-
 #include "tables.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
@@ -43,9 +41,7 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
     }
     const bool is_spoiled = _mm256_movemask_ps(_mm256_cmp_ps(spoiled, spoiled, _CMP_UNORD_Q)) != 0;
     const float maximum = is_spoiled ? 0 : b_max_across(maxima);
-    float scale = maximum / 127, inverse = maximum > 0 ? 127 / maximum : 0;
-    // The inverse of a tiny maximum overflows: such a block counts as zero.
-    if (__builtin_isinf(inverse)) scale = inverse = 0;
+    float inverse, scale = block_scale(maximum, &inverse);
     B whole[4], sum = b_zero();
 #pragma clang loop unroll(full)
     for (int i = 0; i < 4; i++) {
@@ -59,9 +55,7 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
     if (work->bits == 4) bytes = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(bytes, split), 0xD8);
     _mm256_storeu_si256((B *)(codes + block * FOVEA_CODE_BLOCK), bytes);
     work->scales[row * blocks + block] = scale;
-    float *group_sum = sums + block / blocks_per_group;
-    const float total = (float)b_sum_across(sum);
-    *group_sum = block % blocks_per_group == 0 ? scale * total : fmaf(scale, total, *group_sum);
+    add_block_sum(sums + block / blocks_per_group, block % blocks_per_group == 0, scale, b_sum_across(sum));
   }
 }
 

@@ -55,10 +55,6 @@ static inline int32_t b_sum_across(B x) {
 
 // MARK: Scales
 
-static inline size_t b_column(const fovea_quantized_linear *work, size_t column) {
-  return column < work->column_count ? column : work->column_count - 1;
-}
-
 // Columns whose scales are asked for ahead: they are a stream of their own, too slow for the prefetchers.
 #define SCALE_COLUMNS_AHEAD 16
 
@@ -66,7 +62,7 @@ static inline size_t b_column(const fovea_quantized_linear *work, size_t column)
 static void transpose_floats(const fovea_quantized_linear *work, size_t column, const float *base, float *target) {
   const size_t groups = work->depth / work->weights.group_size;
   for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
-    const float *p = base + (ptrdiff_t)b_column(work, column + c) * work->weights.scale_stride;
+    const float *p = base + (ptrdiff_t)held_column(work, column + c) * work->weights.scale_stride;
     for (size_t group = 0; group < groups; group++) target[group * VECTOR_COLUMNS + c] = p[group];
   }
 }
@@ -85,7 +81,7 @@ static inline __attribute__((always_inline)) void transpose_halves(const fovea_q
   const size_t groups = work->depth / weights->group_size;
   const ptrdiff_t ahead = SCALE_COLUMNS_AHEAD * weights->scale_stride;
   ptrdiff_t offsets[8];
-  for (size_t c = 0; c < 8; c++) offsets[c] = (ptrdiff_t)b_column(work, column + c) * weights->scale_stride;
+  for (size_t c = 0; c < 8; c++) offsets[c] = (ptrdiff_t)held_column(work, column + c) * weights->scale_stride;
   const uint16_t *bases[2] = {weights->scales, weights->biases};
   for (size_t first = 0; first < groups; first += 8) {
     const size_t start = first + 8 <= groups || groups < 8 ? first : groups - 8;
@@ -132,7 +128,7 @@ static void transpose_scales(const fovea_quantized_linear *work, size_t column, 
   if (weights->kind == FOVEA_MXFP4) {
     for (size_t group = 0; group < work->depth / weights->group_size; group++) {
       float *scale = scales + group * VECTOR_COLUMNS;
-      for (size_t c = 0; c < VECTOR_COLUMNS; c++) scale[c] = weight_scale(weights, b_column(work, column + c), group);
+      for (size_t c = 0; c < VECTOR_COLUMNS; c++) scale[c] = weight_scale(weights, held_column(work, column + c), group);
       for (size_t c = 0; c < VECTOR_COLUMNS; c++) biases[group * VECTOR_COLUMNS + c] = -MXFP4_OFFSET * scale[c];
     }
   } else if (weights->scale_element == FOVEA_FLOAT32) {

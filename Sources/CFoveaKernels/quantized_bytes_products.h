@@ -103,27 +103,19 @@ static inline __attribute__((always_inline)) __m256 row_of_nibbles(const fovea_q
   return total;
 }
 
-static void quantized_rows(const fovea_quantized_linear *work) {
+static void multiply_row(const fovea_quantized_linear *work, size_t row, size_t column, const uint8_t *const p[8],
+                         const float *scales, const float *biases) {
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / weights->group_size;
-  float *scales = work->scratch, *biases = scales + (groups + 15) / 16 * 16 * VECTOR_COLUMNS;
-  for (size_t column = 0; column < work->column_count; column += VECTOR_COLUMNS) {
-    const uint8_t *p[8];
-    for (size_t c = 0; c < 8; c++)
-      p[c] = weights->codes + (ptrdiff_t)b_column(work, column + c) * weights->code_stride;
-    transpose_scales(work, column, scales, biases);
-    for (size_t row = 0; row < work->row_count; row++) {
-      const int8_t *x = work->codes + row * fovea_code_stride(work->depth);
-      const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
-      __m256 bias_total = _mm256_setzero_ps(), total;
-      for (size_t group = 0; group < groups; group++)
-        bias_total = _mm256_fmadd_ps(_mm256_loadu_ps(biases + group * VECTOR_COLUMNS), _mm256_set1_ps(sums[group]), bias_total);
-      if (weights->bits == 8) total = row_of_bytes(work, x, activation_scales, p, scales);
-      else if (weights->kind == FOVEA_MXFP4) total = row_of_nibbles(work, x, activation_scales, p, scales, true);
-      else total = row_of_nibbles(work, x, activation_scales, p, scales, false);
-      b_store_outputs(work, row, column, _mm256_add_ps(total, bias_total));
-    }
-  }
+  const int8_t *x = work->codes + row * fovea_code_stride(work->depth);
+  const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
+  __m256 bias_total = _mm256_setzero_ps(), total;
+  for (size_t group = 0; group < groups; group++)
+    bias_total = _mm256_fmadd_ps(_mm256_loadu_ps(biases + group * VECTOR_COLUMNS), _mm256_set1_ps(sums[group]), bias_total);
+  if (weights->bits == 8) total = row_of_bytes(work, x, activation_scales, p, scales);
+  else if (weights->kind == FOVEA_MXFP4) total = row_of_nibbles(work, x, activation_scales, p, scales, true);
+  else total = row_of_nibbles(work, x, activation_scales, p, scales, false);
+  b_store_outputs(work, row, column, _mm256_add_ps(total, bias_total));
 }
 
 // MARK: Many rows
@@ -149,7 +141,7 @@ static void spread_codes(const fovea_quantized_linear *work, size_t column, B *s
     for (size_t block = 0; block < blocks; block++) {
       B rows[8];
       for (size_t c = 0; c < 8; c++)
-        rows[c] = block_codes(&work->weights, b_column(work, column + vector * VECTOR_COLUMNS + c), block);
+        rows[c] = block_codes(&work->weights, held_column(work, column + vector * VECTOR_COLUMNS + c), block);
       b_transpose(rows);
       for (size_t step = 0; step < 8; step++) spread[(block * 8 + step) * TILE_VECTORS + vector] = rows[step];
     }
@@ -250,29 +242,6 @@ static inline __attribute__((always_inline)) void multiply_tile(const fovea_quan
   }
 }
 
-static inline __attribute__((always_inline)) void quantized_tiles(const fovea_quantized_linear *work,
-                                                                  const bool is_wide) {
-  const size_t scale_count = (work->depth / work->weights.group_size + 15) / 16 * 16 * VECTOR_COLUMNS;
-  B *spread = work->scratch;
-  // One vector of columns after the other.
-  float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);
-  float *biases = scales + TILE_VECTORS * scale_count;
-  for (size_t column = 0; column < work->column_count; column += TILE_COLUMNS) {
-    spread_codes(work, column, spread);
-    for (size_t v = 0; v < TILE_VECTORS; v++)
-      transpose_scales(work, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
-    size_t row = 0;
-    for (; row + TILE_ROWS <= work->row_count; row += TILE_ROWS)
-      multiply_tile(work, row, column, spread, scales, biases, scale_count, TILE_ROWS, is_wide);
-    for (; row < work->row_count; row++)
-      multiply_tile(work, row, column, spread, scales, biases, scale_count, 1, is_wide);
-  }
-}
-
-void QUANTIZED_LINEAR(const fovea_quantized_linear *work) {
-  if (work->column_count == 0) return;
-  const unsigned bits = work->weights.bits;
-  if (work->row_count <= FEW_ROWS && (bits == 4 || bits == 8)) quantized_rows(work);
-  else if (bits <= 4 && work->weights.kind == FOVEA_AFFINE) quantized_tiles(work, false);
-  else quantized_tiles(work, true);
-}
+// Codes above 15 overflow 16 bits in the sums of a block.
+#define NEEDS_CARE(weights) ((weights)->bits > 4 || (weights)->kind == FOVEA_MXFP4)
+#include "quantized_frame.h"

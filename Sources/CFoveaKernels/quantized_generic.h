@@ -1,7 +1,5 @@
 // Products with quantised weights in plain loops, which the compiler turns into what the instruction set has; the
 // definition that the hand-written kernels are compared with.
-#include <math.h>
-
 #include "quantized.h"
 
 static void activation_codes(const fovea_activation_codes *work) {
@@ -19,9 +17,7 @@ static void activation_codes(const fovea_activation_codes *work) {
       }
       // What is not a number, or not finite, makes the whole block NaN.
       if (spoiled != spoiled) maximum = 0;
-      float scale = maximum / 127, inverse = maximum > 0 ? 127 / maximum : 0;
-      // The inverse of a tiny maximum overflows: such a block counts as zero.
-      if (isinf(inverse)) scale = inverse = 0;
+      float inverse, scale = block_scale(maximum, &inverse);
       int32_t sum = 0;
       for (size_t i = 0; i < FOVEA_CODE_BLOCK; i++) {
         int32_t code = spoiled != spoiled ? 0 : (int32_t)nearbyintf(x[i] * inverse);
@@ -30,8 +26,7 @@ static void activation_codes(const fovea_activation_codes *work) {
       }
       if (spoiled != spoiled) scale = NAN;
       work->scales[row * blocks + block] = scale;
-      float *group_sum = sums + block / blocks_per_group;
-      *group_sum = block % blocks_per_group == 0 ? scale * (float)sum : fmaf(scale, (float)sum, *group_sum);
+      add_block_sum(sums + block / blocks_per_group, block % blocks_per_group == 0, scale, sum);
     }
   }
 }

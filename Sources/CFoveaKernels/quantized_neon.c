@@ -1,7 +1,5 @@
 // Products with quantised weights for NEON, and the rounding of activations for them.
 #if defined(__aarch64__)
-#include <math.h>
-
 #define QUANTIZED_LINEAR fovea_quantized_linear_neon
 #define BYTE_DOT 0
 #include "quantized_neon.h"
@@ -27,9 +25,7 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
     }
     const bool is_spoiled = vminvq_u32(vceqq_f32(spoiled, spoiled)) == 0;
     const float maximum = is_spoiled ? 0 : vmaxvq_f32(maxima);
-    float scale = maximum / 127, inverse = maximum > 0 ? 127 / maximum : 0;
-    // The inverse of a tiny maximum overflows: such a block counts as zero.
-    if (__builtin_isinf(inverse)) scale = inverse = 0;
+    float inverse, scale = block_scale(maximum, &inverse);
     int32x4_t whole[8], sum = vdupq_n_s32(0);
 #pragma clang loop unroll(full)
     for (int i = 0; i < 8; i++) {
@@ -48,9 +44,7 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
     vst1q_s8(codes + block * FOVEA_CODE_BLOCK, is_split ? vuzp1q_s8(bytes[0], bytes[1]) : bytes[0]);
     vst1q_s8(codes + block * FOVEA_CODE_BLOCK + 16, is_split ? vuzp2q_s8(bytes[0], bytes[1]) : bytes[1]);
     work->scales[row * blocks + block] = scale;
-    float *group_sum = sums + block / blocks_per_group;
-    const float total = (float)vaddvq_s32(sum);
-    *group_sum = block % blocks_per_group == 0 ? scale * total : fmaf(scale, total, *group_sum);
+    add_block_sum(sums + block / blocks_per_group, block % blocks_per_group == 0, scale, vaddvq_s32(sum));
   }
 }
 

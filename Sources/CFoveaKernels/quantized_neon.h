@@ -28,10 +28,6 @@ static inline int32x4_t dot(int32x4_t sums, int8x16_t a, int8x16_t b) {
 #endif
 }
 
-static inline size_t held_column(const fovea_quantized_linear *work, size_t column) {
-  return column < work->column_count ? column : work->column_count - 1;
-}
-
 // The 32 codes of a block, in the order of its activations; of 8 bits less 128.
 typedef struct {
   int8x16_t part[2];
@@ -168,27 +164,19 @@ static inline __attribute__((always_inline)) float32x4_t few_row(const fovea_qua
   return total;
 }
 
-static void quantized_rows(const fovea_quantized_linear *work) {
+static void multiply_row(const fovea_quantized_linear *work, size_t row, size_t column, const uint8_t *const p[4],
+                         const float *scales, const float *biases) {
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / weights->group_size;
-  float *scales = work->scratch, *biases = scales + (groups + 3) / 4 * 4 * VECTOR_COLUMNS;
-  for (size_t column = 0; column < work->column_count; column += VECTOR_COLUMNS) {
-    const uint8_t *p[4];
-    for (size_t c = 0; c < 4; c++)
-      p[c] = weights->codes + (ptrdiff_t)held_column(work, column + c) * weights->code_stride;
-    transpose_scales(work, column, scales, biases);
-    for (size_t row = 0; row < work->row_count; row++) {
-      const int8_t *x = work->codes + row * fovea_code_stride(work->depth);
-      const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
-      float32x4_t bias_total = vdupq_n_f32(0), total;
-      for (size_t group = 0; group < groups; group++)
-        bias_total = vfmaq_f32(bias_total, vld1q_f32(biases + group * VECTOR_COLUMNS), vdupq_n_f32(sums[group]));
-      if (weights->bits == 8) total = few_row(work, x, activation_scales, p, scales, 8, false);
-      else if (weights->kind == FOVEA_MXFP4) total = few_row(work, x, activation_scales, p, scales, 4, true);
-      else total = few_row(work, x, activation_scales, p, scales, 4, false);
-      store_totals(work, row, column, vaddq_f32(total, bias_total));
-    }
-  }
+  const int8_t *x = work->codes + row * fovea_code_stride(work->depth);
+  const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
+  float32x4_t bias_total = vdupq_n_f32(0), total;
+  for (size_t group = 0; group < groups; group++)
+    bias_total = vfmaq_f32(bias_total, vld1q_f32(biases + group * VECTOR_COLUMNS), vdupq_n_f32(sums[group]));
+  if (weights->bits == 8) total = few_row(work, x, activation_scales, p, scales, 8, false);
+  else if (weights->kind == FOVEA_MXFP4) total = few_row(work, x, activation_scales, p, scales, 4, true);
+  else total = few_row(work, x, activation_scales, p, scales, 4, false);
+  store_totals(work, row, column, vaddq_f32(total, bias_total));
 }
 
 // MARK: Many rows
@@ -273,29 +261,6 @@ static inline __attribute__((always_inline)) void multiply_tile(const fovea_quan
   }
 }
 
-static inline __attribute__((always_inline)) void quantized_tiles(const fovea_quantized_linear *work,
-                                                                  const bool is_signed) {
-  const size_t scale_count = (work->depth / work->weights.group_size + 3) / 4 * 4 * VECTOR_COLUMNS;
-  int32_t *spread = work->scratch;
-  // One vector of columns after the other.
-  float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);
-  float *biases = scales + TILE_VECTORS * scale_count;
-  for (size_t column = 0; column < work->column_count; column += TILE_COLUMNS) {
-    spread_codes(work, column, spread);
-    for (size_t v = 0; v < TILE_VECTORS; v++)
-      transpose_scales(work, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
-    size_t row = 0;
-    for (; row + TILE_ROWS <= work->row_count; row += TILE_ROWS)
-      multiply_tile(work, row, column, spread, scales, biases, scale_count, TILE_ROWS, is_signed);
-    for (; row < work->row_count; row++)
-      multiply_tile(work, row, column, spread, scales, biases, scale_count, 1, is_signed);
-  }
-}
-
-void QUANTIZED_LINEAR(const fovea_quantized_linear *work) {
-  if (work->column_count == 0) return;
-  const unsigned bits = work->weights.bits;
-  if (work->row_count <= FEW_ROWS && (bits == 4 || bits == 8)) quantized_rows(work);
-  else if (bits == 8) quantized_tiles(work, true);
-  else quantized_tiles(work, false);
-}
+// Codes of 8 bits are less 128.
+#define NEEDS_CARE(weights) ((weights)->bits == 8)
+#include "quantized_frame.h"

@@ -3,8 +3,6 @@
 // A lane of the instruction takes 4 neighbouring bytes. Codes of 4 bits lie two a byte, so the activations for them lie
 // apart in every 128: the 64 of the lower halves, then the 64 of the upper ones. Other widths take the natural order,
 // those of 2, 3, 5 and 6 bits after widening. Rows of activations end in zeros up to a multiple of 128.
-#include <math.h>
-
 #include "quantized.h"
 
 #define TILE_COLUMNS 32
@@ -44,8 +42,7 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
     bool spoiled = _mm512_fpclass_ps_mask(x[0], 0x99) | _mm512_fpclass_ps_mask(x[1], 0x99);
     float maximum = v_max_across(v_max(_mm512_abs_ps(x[0]), _mm512_abs_ps(x[1])));
     if (spoiled) maximum = 0;
-    float scale = maximum / 127, inverse = maximum > 0 ? 127 / maximum : 0;
-    if (__builtin_isinf(inverse)) scale = inverse = 0;
+    float inverse, scale = block_scale(maximum, &inverse);
     __m512i low = _mm512_cvtps_epi32(v_mul(x[0], v_set1(inverse))), high = _mm512_cvtps_epi32(v_mul(x[1], v_set1(inverse)));
     if (spoiled) {
       low = high = _mm512_setzero_si512();
@@ -62,8 +59,7 @@ static void activation_codes_row(const fovea_activation_codes *work, size_t row)
       _mm256_storeu_si256((__m256i *)(codes + block * FOVEA_CODE_BLOCK), bytes);
     }
     work->scales[row * blocks + block] = scale;
-    float *group_sum = sums + block / blocks_per_group;
-    *group_sum = block % blocks_per_group == 0 ? scale * (float)sum : fmaf(scale, (float)sum, *group_sum);
+    add_block_sum(sums + block / blocks_per_group, block % blocks_per_group == 0, scale, sum);
   }
   for (size_t block = blocks; block % 4 != 0; block++) {
     if (work->bits == 4) {
@@ -143,10 +139,10 @@ static inline __attribute__((always_inline)) void transpose_scales_of(const fove
                                                                       const bool is_mxfp4) {
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t groups = work->depth / weights->group_size, width = element == FOVEA_FLOAT32 ? 4 : 2;
-  const size_t step = 32 / width, last = work->column_count - 1;
+  const size_t step = 32 / width;
   ptrdiff_t offsets[16];
   for (size_t c = 0; c < 16; c++)
-    offsets[c] = (ptrdiff_t)(column + c < last ? column + c : last) * weights->scale_stride;
+    offsets[c] = (ptrdiff_t)held_column(work, column + c) * weights->scale_stride;
   for (size_t first = 0; first < groups; first += step) {
     const size_t count = groups - first < step ? groups - first : step;
     if (!is_mxfp4 && count * width <= 4 * MOST_SINGLE_WORDS) {

@@ -88,8 +88,7 @@ static inline __attribute__((always_inline)) void quantized_rows_of(const fovea_
 #pragma clang loop unroll(full)
       for (size_t c = 0; c < 4; c++) {
         // What is left of columns past the last goes to lanes that are not stored.
-        size_t index = column + first + c < work->column_count ? column + first + c : work->column_count - 1;
-        p[c] = weights->codes + (ptrdiff_t)index * weights->code_stride;
+        p[c] = weights->codes + (ptrdiff_t)held_column(work, column + first + c) * weights->code_stride;
       }
       __m512i *sums = partial + first / 4 * steps, dots[4 * FEW_ROWS];
       size_t step = 0;

@@ -29,8 +29,7 @@ static void spread_codes(const fovea_quantized_linear *work, size_t column, __m5
     for (size_t first = 0; first < byte_count; first += 64) {
       V rows[16];
       for (size_t c = 0; c < 16; c++) {
-        size_t row = column + 16 * vector + c;
-        if (row >= work->column_count) row = work->column_count - 1;
+        const size_t row = held_column(work, column + 16 * vector + c);
         __m512i bytes;
         if (is_half || weights->bits == 8) {
           const uint8_t *p = weights->codes + (ptrdiff_t)row * weights->code_stride;

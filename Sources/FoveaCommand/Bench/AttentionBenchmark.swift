@@ -1,17 +1,6 @@
 import Fovea
 import FoveaCore
 
-/// The timing of repetitions, each in turn with the reading of what they read.
-struct TimesBesideReading: Sendable {
-  /// Seconds of every repetition.
-  var times: [Double] = []
-  /// Bytes per second of the readings; none where there was nothing to read.
-  var readingPaces: [Double] = []
-
-  /// Bytes per second, at which plain loads read the same memory; nil where there was nothing to read.
-  var readingPace: Double? { readingPaces.isEmpty ? nil : readingPaces.median }
-}
-
 /// One operation with its arrays: checked, then timed.
 struct AttentionBenchmark: Sendable {
   let attentionCase: AttentionCase
@@ -53,11 +42,8 @@ struct AttentionBenchmark: Sendable {
     let reader = MemoryReader([keys, values])
     var result = TimesBesideReading()
     for _ in 0..<repetitions {
-      result.times.append(
-        try clock.measure { for _ in 0..<callCount { _ = try run(on: stream) } } / .seconds(callCount))
-      guard reader.byteCount > 0 else { continue }
-      let seconds = (0..<callCount).reduce(0) { sum, _ in sum + reader.secondsToRead(on: stream) }
-      result.readingPaces.append(Double(reader.byteCount * callCount) / seconds)
+      let seconds = try clock.measure { for _ in 0..<callCount { _ = try run(on: stream) } } / .seconds(callCount)
+      result.add(seconds, thenReading: reader, count: callCount, on: stream)
     }
     return result
   }

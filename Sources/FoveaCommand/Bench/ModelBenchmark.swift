@@ -90,10 +90,7 @@ struct ModelBenchmark: Sendable {
       }
       let seconds = (clock.now - start) / .seconds(1)
       progress(repetition)
-      guard repetition > 0 else { continue }
-      result.times.append(seconds)
-      guard reader.byteCount > 0 else { continue }
-      result.readingPaces.append(Double(reader.byteCount) / reader.secondsToRead(on: model.stream))
+      if repetition > 0 { result.add(seconds, thenReading: reader, on: model.stream) }
     }
     return result
   }

@@ -1,0 +1,52 @@
+// How products with quantised weights go through their columns, a vector or a tile of them at a time; include with
+// QUANTIZED_LINEAR, the function's name, after
+//   FEW_ROWS, VECTOR_COLUMNS, TILE_ROWS, TILE_VECTORS, TILE_COLUMNS
+//   NEEDS_CARE(weights)  whether codes of those weights do not fit the tile's products as they are
+//   transpose_scales(work, column, scales, biases)
+//   multiply_row(work, row, column, p, scales, biases): one row and the columns whose codes begin at p
+//   spread_codes(work, column, spread)
+//   multiply_tile(work, row, column, spread, scales, biases, scale_count, rows, needs_care)
+
+// Floats that the scales of a vector of columns take; the biases take as many.
+static inline size_t vector_scale_count(const fovea_quantized_linear *work) {
+  return (work->depth / work->weights.group_size + 15) / 16 * 16 * VECTOR_COLUMNS;
+}
+
+static void quantized_rows(const fovea_quantized_linear *work) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  float *scales = work->scratch, *biases = scales + vector_scale_count(work);
+  for (size_t column = 0; column < work->column_count; column += VECTOR_COLUMNS) {
+    const uint8_t *p[VECTOR_COLUMNS];
+    for (size_t c = 0; c < VECTOR_COLUMNS; c++)
+      p[c] = weights->codes + (ptrdiff_t)held_column(work, column + c) * weights->code_stride;
+    transpose_scales(work, column, scales, biases);
+    for (size_t row = 0; row < work->row_count; row++) multiply_row(work, row, column, p, scales, biases);
+  }
+}
+
+static inline __attribute__((always_inline)) void quantized_tiles(const fovea_quantized_linear *work,
+                                                                  const bool needs_care) {
+  const size_t scale_count = vector_scale_count(work);
+  // Codes, then scales and biases, one vector of columns after the other.
+  void *spread = work->scratch;
+  float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);
+  float *biases = scales + TILE_VECTORS * scale_count;
+  for (size_t column = 0; column < work->column_count; column += TILE_COLUMNS) {
+    spread_codes(work, column, spread);
+    for (size_t v = 0; v < TILE_VECTORS; v++)
+      transpose_scales(work, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
+    size_t row = 0;
+    for (; row + TILE_ROWS <= work->row_count; row += TILE_ROWS)
+      multiply_tile(work, row, column, spread, scales, biases, scale_count, TILE_ROWS, needs_care);
+    for (; row < work->row_count; row++)
+      multiply_tile(work, row, column, spread, scales, biases, scale_count, 1, needs_care);
+  }
+}
+
+void QUANTIZED_LINEAR(const fovea_quantized_linear *work) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  if (work->column_count == 0) return;
+  if (work->row_count <= FEW_ROWS && (weights->bits == 4 || weights->bits == 8)) quantized_rows(work);
+  else if (NEEDS_CARE(weights)) quantized_tiles(work, true);
+  else quantized_tiles(work, false);
+}
