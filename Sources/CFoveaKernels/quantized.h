@@ -83,6 +83,11 @@ static inline void add_block_sum(float *group_sum, bool is_first, float scale, i
   *group_sum = is_first ? scale * (float)sum : fmaf(scale, (float)sum, *group_sum);
 }
 
+// Floats that the scales of so many columns take side by side, in blocks of 16 groups; the biases take as many.
+static inline size_t scale_float_count(const fovea_quantized_linear *work, size_t column_count) {
+  return (work->depth / work->weights.group_size + 15) / 16 * 16 * column_count;
+}
+
 // The column itself, or the last one for what is past it: vectors of columns are full, and not all of them are stored.
 static inline size_t held_column(const fovea_quantized_linear *work, size_t column) {
   return column < work->column_count ? column : work->column_count - 1;

@@ -7,14 +7,9 @@
 //   spread_codes(work, column, spread)
 //   multiply_tile(work, row, column, spread, scales, biases, scale_count, rows, needs_care)
 
-// Floats that the scales of a vector of columns take; the biases take as many.
-static inline size_t vector_scale_count(const fovea_quantized_linear *work) {
-  return (work->depth / work->weights.group_size + 15) / 16 * 16 * VECTOR_COLUMNS;
-}
-
 static void quantized_rows(const fovea_quantized_linear *work) {
   const fovea_quantized_matrix *weights = &work->weights;
-  float *scales = work->scratch, *biases = scales + vector_scale_count(work);
+  float *scales = work->scratch, *biases = scales + scale_float_count(work, VECTOR_COLUMNS);
   for (size_t column = 0; column < work->column_count; column += VECTOR_COLUMNS) {
     const uint8_t *p[VECTOR_COLUMNS];
     for (size_t c = 0; c < VECTOR_COLUMNS; c++)
@@ -26,7 +21,7 @@ static void quantized_rows(const fovea_quantized_linear *work) {
 
 static inline __attribute__((always_inline)) void quantized_tiles(const fovea_quantized_linear *work,
                                                                   const bool needs_care) {
-  const size_t scale_count = vector_scale_count(work);
+  const size_t scale_count = scale_float_count(work, VECTOR_COLUMNS);
   // Codes, then scales and biases, one vector of columns after the other.
   void *spread = work->scratch;
   float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);

@@ -79,17 +79,15 @@ static inline __attribute__((always_inline)) void quantized_rows_of(const fovea_
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t byte_count = is_half ? work->depth / 2 : work->depth;
   const size_t whole_steps = byte_count / 64, steps = (byte_count + 63) / 64, step_codes = is_half ? 128 : 64;
-  const size_t groups = work->depth / weights->group_size, code_stride = fovea_code_stride(work->depth);
+  const size_t code_stride = fovea_code_stride(work->depth);
   __m512i *partial = work->scratch;  // [rows][4 groups of columns][steps]
-  float *scales = (float *)(partial + 4 * steps * (size_t)rows), *biases = scales + (groups + 15) / 16 * 256;
+  float *scales = (float *)(partial + 4 * steps * (size_t)rows), *biases = scales + scale_float_count(work, 16);
   for (size_t column = 0; column < work->column_count; column += 16) {
     for (size_t first = 0; first < 16; first += 4) {
       const uint8_t *p[4];
 #pragma clang loop unroll(full)
-      for (size_t c = 0; c < 4; c++) {
-        // What is left of columns past the last goes to lanes that are not stored.
+      for (size_t c = 0; c < 4; c++)
         p[c] = weights->codes + (ptrdiff_t)held_column(work, column + first + c) * weights->code_stride;
-      }
       __m512i *sums = partial + first / 4 * steps, dots[4 * FEW_ROWS];
       size_t step = 0;
       for (; step < whole_steps; step++) {

@@ -61,7 +61,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const fovea_quan
                                                                 const int rows, const bool is_half) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / work->weights.group_size;
   const size_t blocks_per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
-  const size_t code_stride = fovea_code_stride(work->depth), bias_offset = (groups + 15) / 16 * 256;
+  const size_t code_stride = fovea_code_stride(work->depth), bias_offset = scale_float_count(work, 16);
   const int8_t *codes = work->codes + row * code_stride;
   const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
   V total[TILE_ROWS][2];
@@ -119,7 +119,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const fovea_quan
 
 static inline __attribute__((always_inline)) void quantized_tiles_of(const fovea_quantized_linear *work,
                                                                      const bool is_half) {
-  const size_t groups = work->depth / work->weights.group_size, bias_offset = (groups + 15) / 16 * 256;
+  const size_t bias_offset = scale_float_count(work, 16);
   __m512i *spread = work->scratch;
   // Scales and biases of the first 16 columns, then of the next.
   float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);
