@@ -14,24 +14,40 @@
 
 #include "attention_pack_template.h"
 
+// Steps without a look at their end: where instructions are short there are fewer of them.
+#define MICRO_UNROLL (LANES == 8 ? 4 : 1)
+
+// sums[r][v] += a[r] * b[v], of one step.
+static inline __attribute__((always_inline)) void NAME(micro_step)(const float *a, size_t a_stride, const float *b,
+                                                                   V sums[MICRO_ROWS * PANEL_VECTORS], const int rows,
+                                                                   const int vectors) {
+  V column[PANEL_VECTORS];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++) column[v] = v_load(b + (size_t)v * LANES);
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) {
+    V element = v_set1(a[(size_t)r * a_stride]);
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++)
+      sums[r * vectors + v] = MULTIPLY_ADD(sums[r * vectors + v], element, column[v]);
+  }
+}
+
 // sums[r][v] = sum over steps of a[r][step] * b[step][v].
 static inline __attribute__((always_inline)) void NAME(micro)(const float *a, size_t a_stride, const float *b,
                                                               size_t steps, V sums[MICRO_ROWS * PANEL_VECTORS],
                                                               const int rows, const int vectors) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * vectors; i++) sums[i] = v_zero();
-  for (size_t step = 0; step < steps; step++) {
-    V column[PANEL_VECTORS];
+  size_t step = 0;
+#pragma clang loop unroll(disable)
+  for (; step + MICRO_UNROLL <= steps; step += MICRO_UNROLL)
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) column[v] = v_load(b + step * PANEL + (size_t)v * LANES);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++) {
-      V element = v_set1(a[(size_t)r * a_stride + step]);
-#pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++)
-        sums[r * vectors + v] = MULTIPLY_ADD(sums[r * vectors + v], element, column[v]);
-    }
-  }
+    for (size_t i = 0; i < MICRO_UNROLL; i++)
+      NAME(micro_step)(a + step + i, a_stride, b + (step + i) * PANEL, sums, rows, vectors);
+#pragma clang loop unroll(disable)
+  for (; MICRO_UNROLL > 1 && step < steps; step++)
+    NAME(micro_step)(a + step, a_stride, b + step * PANEL, sums, rows, vectors);
 }
 
 static inline __attribute__((always_inline)) void NAME(score_tile)(const float *q, size_t depth_steps, const float *k,
@@ -249,6 +265,7 @@ static void NAME(attention)(const fovea_attention_block *work) {
 #undef PER_LANE
 #undef MULTIPLY_ADD
 #undef MICRO_ROWS
+#undef MICRO_UNROLL
 #undef DIRECT_STEP
 #undef PREFETCH_ROWS
 #undef PANEL

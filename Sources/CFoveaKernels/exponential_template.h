@@ -24,12 +24,9 @@ static inline __attribute__((always_inline)) V v_exp(V x) {
 // 2^t, t <= 0, for the weights of a softmax: 2^n * 2^r, |r| <= 1/2. With t = x / ln 2 rounded the result is off by
 // |x| exp(x) 2^-24 from exp(x), less than half a unit of the largest weight, 1: there is no need for ln 2 in two parts.
 // The polynomials have the least maximum of the relative error with the value 1 at 0: 2e-9, and 3e-6 for weights that
-// are rounded to bfloat16. -infinity gives 0, NaN passes.
+// are rounded to bfloat16. -infinity gives 0 by LEAST_POWER, NaN passes.
 static inline __attribute__((always_inline)) V v_exp2_weight(V t, const bool is_coarse) {
-  t = v_max(v_set1(-150.0f), t);
-  V n = v_round(t);
-  V r = v_sub(t, n);
-  V p;
+  V p, r, power = v_nearest_power(v_max(v_set1(LEAST_POWER), t), &r);
   if (is_coarse) {
     p = v_fma(v_set1(9.582852945e-3f), r, v_set1(5.590642616e-2f));
     p = v_fma(p, r, v_set1(2.402409911e-1f));
@@ -41,7 +38,7 @@ static inline __attribute__((always_inline)) V v_exp2_weight(V t, const bool is_
     p = v_fma(p, r, v_set1(2.402264774e-1f));
     p = v_fma(p, r, v_set1(6.931471825e-1f));
   }
-  return v_scale2(v_fma(p, r, v_set1(1.0f)), n);
+  return v_times_power(v_fma(p, r, v_set1(1.0f)), power);
 }
 
 // tanh(x) = 1 - 2 / (exp(2x) + 1): within 2e-7 absolute, right at both infinities.

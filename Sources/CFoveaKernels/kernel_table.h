@@ -1,7 +1,7 @@
     // The entries that every instruction set fills the same way, after ACTIVATION_CODES and QUANTIZED_LINEAR.
     .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
-#ifdef LINEAR_PANEL_ROWS
+#ifdef LINEAR_TILE_ROWS
     .pack_rows[FOVEA_FLOAT32] = pack_rows_f32,
     .pack_rows[FOVEA_BFLOAT16] = pack_rows_bf16,
 #endif

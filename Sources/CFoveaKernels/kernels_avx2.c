@@ -10,15 +10,21 @@
 #include "attention_merge.h"
 #include "coded_rounding.h"
 
-// 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row walks 8 weight rows at once so that
-// eight chains hide the latency of the multiply-add.
+// 3 x 4 accumulators + 3 activations + 1 weight fill the 16 registers; one row has 8 columns a tile, as many as v_reduce
+// takes.
 #define LINEAR_ROWS 3
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 8
+// A chain takes 16 bytes of 16-bit weights each 4 cycles: too few for the memory's pace, unless four columns are walked
+// at once.
+#define LINEAR_ROW1_STREAMS(weight_bytes) ((weight_bytes) == 2 ? 4 : 1)
 #define LINEAR_ACCUMULATORS 16
-// 6 x 2 accumulators + 2 weights + 1 activation.
-#define LINEAR_PANEL_ROWS 6
+// 6 x 2 accumulators + 2 weights + 1 activation. The fewer instructions beside the multiply-adds, the better: where two
+// threads share a core each gets three a cycle.
+#define LINEAR_TILE_ROWS 6
 #define LINEAR_PANEL_VECTORS 2
+#define LINEAR_PANEL_UNROLL 4
+#define LINEAR_PAIR_STEPS 0
 #include "linear_kernels.h"
 
 #define PANEL_VECTORS 2

@@ -15,10 +15,13 @@
 #define LINEAR_ROWS 4
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 16
+#define LINEAR_ROW1_STREAMS(weight_bytes) 1
 #define LINEAR_ACCUMULATORS 16
 // 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds.
-#define LINEAR_PANEL_ROWS 12
+#define LINEAR_TILE_ROWS 12
 #define LINEAR_PANEL_VECTORS 2
+#define LINEAR_PANEL_UNROLL 1
+#define LINEAR_PAIR_STEPS 80
 #define LINEAR_WITHOUT_BFLOAT16_PAIRS
 #include "linear_kernels.h"
 

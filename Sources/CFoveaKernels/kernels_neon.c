@@ -13,10 +13,14 @@
 #define LINEAR_ROWS 4
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 8
+// A chain takes 8 or 16 bytes of weights each 4 cycles.
+#define LINEAR_ROW1_STREAMS(weight_bytes) 4
 #define LINEAR_ACCUMULATORS 16
 // 12 x 2 accumulators + 2 weights + 1 activation.
-#define LINEAR_PANEL_ROWS 12
+#define LINEAR_TILE_ROWS 12
 #define LINEAR_PANEL_VECTORS 2
+#define LINEAR_PANEL_UNROLL 1
+#define LINEAR_PAIR_STEPS 80
 #include "linear_kernels.h"
 
 #define PANEL_VECTORS 4

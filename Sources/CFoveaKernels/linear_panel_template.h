@@ -2,7 +2,9 @@
 // undefines the first two:
 //   NAME(x)                      x with the suffix of the arithmetic
 //   MULTIPLY_ADD(acc, a, w)      on 32-bit lanes: a float32 each, or two bfloat16
-//   LINEAR_PANEL_ROWS, LINEAR_PANEL_VECTORS   the tile: accumulators of rows x vectors of columns
+//   LINEAR_TILE_ROWS, LINEAR_PANEL_VECTORS   the tile: accumulators of rows x vectors of columns
+//   LINEAR_PANEL_UNROLL          steps between two hints
+//   LINEAR_PAIR_STEPS            the most steps of lanes that are summed in twos
 //
 // linear_template.h adds an output's products in LANES sums, one a lane, and then the sums as a tree. Here the lanes of
 // a vector are outputs, and a tile goes through its products lane by lane of there, in the order in which the tree takes
@@ -15,12 +17,10 @@
 #define PANEL_LEVELS (LANES == 16 ? 4 : LANES == 8 ? 3 : 2)
 // How far ahead of a tile its rows are asked for: the next tile's come from the last-level cache or memory.
 #define PANEL_ROW_PREFETCH 4096
-// The most steps of lanes that are summed in twos.
-#define PANEL_PAIR_STEPS 80
 // The rows at the end of a panel during which what comes next is asked for.
 #define PANEL_LATE_ROWS 96
 
-// What comes from memory while tiles are at work: `pace` bytes a step from `next` on.
+// What comes from memory while tiles are at work: `pace` bytes a hint from `next` on.
 typedef struct {
   const char *next;
   size_t pace;
@@ -47,51 +47,66 @@ static inline __attribute__((always_inline)) void store_lanes(float *first_lane,
 }
 #endif
 
-// One tile: `rows` rows from `first` on, of which `present` exist, and whole vectors of columns from `column` on.
+// The products of one step of `lanes` lanes, `lane` steps apart.
+static inline __attribute__((always_inline)) void NAME(panel_step)(V sums[2][LINEAR_TILE_ROWS * LINEAR_PANEL_VECTORS],
+                                                                   const float *elements, const V *columns,
+                                                                   size_t lane, const int rows, const int lanes) {
+#pragma clang loop unroll(full)
+  for (int l = 0; l < lanes; l++) {
+    V weights[LINEAR_PANEL_VECTORS];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) weights[v] = columns[(size_t)l * lane * LINEAR_PANEL_VECTORS + (size_t)v];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) {
+      V element = v_set1(elements[(size_t)l * lane * FOVEA_ROW_BLOCK + (size_t)r]);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
+        sums[l][r * LINEAR_PANEL_VECTORS + v] = MULTIPLY_ADD(sums[l][r * LINEAR_PANEL_VECTORS + v], element, weights[v]);
+    }
+  }
+}
+
+// `rows` rows of a block from `first` on, of which `present` exist, and whole vectors of columns from `column` on; in tiles
+// of `part_rows` rows, one after another with each lane, which stays in the first-level cache for them.
 //
-// With two lanes at once half of the rows have an accumulator for each of them: the first level of the tree stays in
-// registers, which counts where the lanes are short. The panel's lanes must stay in the first-level cache for the other
-// half of the rows then.
-static inline __attribute__((always_inline)) void NAME(panel_tile)(const fovea_linear *work, const float *x,
+// With two lanes at once a tile has an accumulator for each of them: the first level of the tree stays in registers, which
+// counts where the lanes are short.
+static inline __attribute__((always_inline)) void NAME(panel_tiles)(const fovea_linear *work, const float *x,
                                                                    const V *panel, panel_ahead ahead, size_t steps,
                                                                    size_t first, size_t column, const int rows,
-                                                                   const int lanes, size_t present) {
-  const int part_rows = rows / lanes, count = part_rows * LINEAR_PANEL_VECTORS;
+                                                                   const int part_rows, const int lanes,
+                                                                   size_t present) {
+  const int count = part_rows * LINEAR_PANEL_VECTORS;
   const size_t lane = lane_stride(steps);
-  V waiting[PANEL_LEVELS][LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
+  V waiting[PANEL_LEVELS][FOVEA_ROW_BLOCK * LINEAR_PANEL_VECTORS];
   for (size_t place = 0; place < LANES; place += (size_t)lanes) {
 #pragma clang loop unroll(disable)
-    for (int part = 0; part < lanes; part++) {
-      V sums[2][LINEAR_PANEL_ROWS * LINEAR_PANEL_VECTORS];
+    for (int part = 0; part < rows / part_rows; part++) {
+      V sums[2][LINEAR_TILE_ROWS * LINEAR_PANEL_VECTORS];
 #pragma clang loop unroll(full)
       for (int i = 0; i < lanes * count; i++) sums[i / count][i % count] = v_zero();
-      const float *elements = x + part * part_rows;
+      const float *elements = x + part * part_rows, *const end = elements + steps * FOVEA_ROW_BLOCK;
       const V *columns = panel;
+#if LINEAR_PANEL_UNROLL == 1
       const float *later = x + (size_t)part * lane * FOVEA_ROW_BLOCK;
+#endif
 #pragma clang loop unroll(disable)
-      for (size_t step = 0; step < steps; step++) {
+      while (end - elements >= LINEAR_PANEL_UNROLL * FOVEA_ROW_BLOCK) {
+#if LINEAR_PANEL_UNROLL == 1
         __builtin_prefetch((const char *)later + PANEL_ROW_PREFETCH);
+        later += FOVEA_ROW_BLOCK;
+#endif
         __builtin_prefetch(ahead.next, 0, 2);
 #pragma clang loop unroll(full)
-        for (int l = 0; l < lanes; l++) {
-          V weights[LINEAR_PANEL_VECTORS];
-#pragma clang loop unroll(full)
-          for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
-            weights[v] = columns[(size_t)l * lane * LINEAR_PANEL_VECTORS + (size_t)v];
-#pragma clang loop unroll(full)
-          for (int r = 0; r < part_rows; r++) {
-            V element = v_set1(elements[(size_t)l * lane * FOVEA_ROW_BLOCK + (size_t)r]);
-#pragma clang loop unroll(full)
-            for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
-              sums[l][r * LINEAR_PANEL_VECTORS + v] =
-                  MULTIPLY_ADD(sums[l][r * LINEAR_PANEL_VECTORS + v], element, weights[v]);
-          }
-        }
+        for (int i = 0; i < LINEAR_PANEL_UNROLL; i++)
+          NAME(panel_step)(sums, elements + i * FOVEA_ROW_BLOCK, columns + i * LINEAR_PANEL_VECTORS, lane, part_rows, lanes);
         ahead.next += ahead.pace;
-        elements += FOVEA_ROW_BLOCK;
-        later += FOVEA_ROW_BLOCK;
-        columns += LINEAR_PANEL_VECTORS;
+        elements += LINEAR_PANEL_UNROLL * FOVEA_ROW_BLOCK;
+        columns += LINEAR_PANEL_UNROLL * LINEAR_PANEL_VECTORS;
       }
+#pragma clang loop unroll(disable)
+      for (; LINEAR_PANEL_UNROLL > 1 && elements < end; elements += FOVEA_ROW_BLOCK, columns += LINEAR_PANEL_VECTORS)
+        NAME(panel_step)(sums, elements, columns, lane, part_rows, lanes);
       V *const own = sums[0];
       if (lanes == 2)
 #pragma clang loop unroll(full)
@@ -132,29 +147,30 @@ static void NAME(multiply_panel)(const fovea_linear *work, const V *panel, size_
                                  const char *next, size_t byte_count) {
   const size_t block_stride = fovea_packed_rows_byte_count(FOVEA_ROW_BLOCK, work->depth) / sizeof(float);
   const size_t late_row = work->row_count > PANEL_LATE_ROWS ? work->row_count - PANEL_LATE_ROWS : 0;
-  const size_t step_count = part_count(work->row_count - late_row, LINEAR_PANEL_ROWS) * steps * LANES;
-  size_t pace = step_count ? part_count(byte_count, step_count) : 0;
+  const size_t tile_hints = steps / LINEAR_PANEL_UNROLL * LANES;
+  const size_t hint_count = part_count(work->row_count - late_row, FOVEA_ROW_BLOCK) * tile_hints;
+  size_t pace = hint_count ? part_count(byte_count, hint_count) : 0;
   if (pace > 64) pace = 64;
   const char *const end = next + byte_count;
-  for (size_t row = 0; row < work->row_count; row += LINEAR_PANEL_ROWS) {
-    const float *x =
-        (const float *)work->packed_activations + row / FOVEA_ROW_BLOCK * block_stride + row % FOVEA_ROW_BLOCK;
+  for (size_t row = 0; row < work->row_count; row += FOVEA_ROW_BLOCK) {
+    const float *x = (const float *)work->packed_activations + row / FOVEA_ROW_BLOCK * block_stride;
     const size_t left = work->row_count - row;
     // Without anything to fetch, what is in the first-level cache already.
     panel_ahead ahead = {(const char *)panel, 0};
     if (row >= late_row && next < end) {
       ahead = (panel_ahead){next, pace};
-      next += pace * steps * LANES;
+      next += pace * tile_hints;
     }
+#define BLOCK_PART(rows, part_rows, lanes) \
+  NAME(panel_tiles)(work, x, panel, ahead, steps, row, column, rows, part_rows, lanes, left)
     // Rows that do not exist are zeros in their block.
-    if (left > LINEAR_PANEL_ROWS * 2 / 3 && steps <= PANEL_PAIR_STEPS)
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS, 2, left);
-    else if (left > LINEAR_PANEL_ROWS * 2 / 3)
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS, 1, left);
-    else if (left > LINEAR_PANEL_ROWS / 3)
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS * 2 / 3, 1, left);
-    else
-      NAME(panel_tile)(work, x, panel, ahead, steps, row, column, LINEAR_PANEL_ROWS / 3, 1, left);
+    if (left > FOVEA_ROW_BLOCK * 2 / 3 && steps <= LINEAR_PAIR_STEPS)
+      BLOCK_PART(FOVEA_ROW_BLOCK, LINEAR_TILE_ROWS / 2, 2);
+    else if (left > FOVEA_ROW_BLOCK * 2 / 3) BLOCK_PART(FOVEA_ROW_BLOCK, LINEAR_TILE_ROWS, 1);
+    else if (left > FOVEA_ROW_BLOCK / 3)
+      BLOCK_PART(FOVEA_ROW_BLOCK * 2 / 3, LINEAR_TILE_ROWS < FOVEA_ROW_BLOCK ? 4 : 8, 1);
+    else BLOCK_PART(FOVEA_ROW_BLOCK / 3, 4, 1);
+#undef BLOCK_PART
   }
 }
 

@@ -22,8 +22,25 @@
 #define JOIN_NAME_(name, suffix) name##suffix
 #define JOIN_NAME(name, suffix) JOIN_NAME_(name, suffix)
 #define TILE JOIN_NAME(LINEAR_NAME, _tile)
+#define MULTIPLY_STEP JOIN_NAME(LINEAR_NAME, _multiply_step)
 #define COPY_PANEL JOIN_NAME(LINEAR_NAME, _copy_panel)
 #define FROM_PANELS JOIN_NAME(LINEAR_NAME, _from_panels)
+
+// Adds the products of STEP elements from `k` on.
+static inline __attribute__((always_inline)) void MULTIPLY_STEP(V *sums, const ACTIVATION *const *x, const WEIGHT *w,
+                                                                ptrdiff_t weight_stride, size_t k, const int rows,
+                                                                const int columns, const int first,
+                                                                const int step_columns) {
+  OPERAND activation[LINEAR_ROWS];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) activation[r] = LOAD_ACTIVATION(x[r] + k);
+#pragma clang loop unroll(full)
+  for (int c = first; c < first + step_columns; c++) {
+    OPERAND weight = LOAD_WEIGHT(w + c * weight_stride + (ptrdiff_t)k);
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++) sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], activation[r], weight);
+  }
+}
 
 static inline __attribute__((always_inline)) void TILE(const fovea_linear *work, size_t row, size_t column,
                                                        const int rows, const int columns) {
@@ -37,25 +54,33 @@ static inline __attribute__((always_inline)) void TILE(const fovea_linear *work,
   for (int r = 0; r < rows; r++)
     x[r] = (const ACTIVATION *)work->activations + (ptrdiff_t)(row + (size_t)r) * work->activation_stride;
 
-  // For one row the weights come out of memory: column after column they are one stream, which the prefetchers follow.
-  const int step_columns = rows == 1 ? 1 : columns;
+  // For one row the weights come out of memory: the fewer columns at a time, the fewer streams for the prefetchers.
+  const int streams = LINEAR_ROW1_STREAMS(sizeof(WEIGHT));
+  const int step_columns = rows > 1 || columns < streams ? columns : streams;
+  const bool is_interleaved = rows == 1 && columns > 1 && streams > 1;
+  const size_t stretch = is_interleaved ? 64 / sizeof(WEIGHT) : STEP;
 #pragma clang loop unroll(full)
   for (int first = 0; first < columns; first += step_columns) {
     size_t k = 0;
-    for (; k + STEP <= work->depth; k += STEP) {
-      OPERAND activation[LINEAR_ROWS];
-#pragma clang loop unroll(full)
-      for (int r = 0; r < rows; r++) activation[r] = LOAD_ACTIVATION(x[r] + k);
+    for (; k + stretch <= work->depth; k += stretch) {
 #pragma clang loop unroll(full)
       for (int c = first; c < first + step_columns; c++) {
-        const WEIGHT *p = w + c * weight_stride + (ptrdiff_t)k;
-        OPERAND weight = LOAD_WEIGHT(p);
-        __builtin_prefetch(rows == 1 ? (const char *)p + PREFETCH_BYTES : (const char *)(p + columns * weight_stride));
-#pragma clang loop unroll(full)
-        for (int r = 0; r < rows; r++)
-          sums[r * columns + c] = MULTIPLY_ADD(sums[r * columns + c], activation[r], weight);
+        const WEIGHT *ahead = w + c * weight_stride + (ptrdiff_t)k;
+        if (is_interleaved)
+          // The next columns, in the order in which they lie: memory is read fastest that way.
+          ahead = w + (first + step_columns) * weight_stride + (ptrdiff_t)k * step_columns +
+                  (ptrdiff_t)stretch * (c - first);
+        else if (rows == 1) ahead += PREFETCH_BYTES / sizeof(WEIGHT);
+        else ahead += columns * weight_stride;
+        __builtin_prefetch(ahead);
       }
+#pragma clang loop unroll(full)
+      for (size_t offset = 0; offset < stretch; offset += STEP)
+        MULTIPLY_STEP(sums, x, w, weight_stride, k + offset, rows, columns, first, step_columns);
     }
+    if (is_interleaved)
+      for (; k + STEP <= work->depth; k += STEP)
+        MULTIPLY_STEP(sums, x, w, weight_stride, k, rows, columns, first, step_columns);
     const size_t left = work->depth - k;
     if (left == 0) continue;
 #pragma clang loop unroll(full)
@@ -183,6 +208,7 @@ static void LINEAR_NAME(const fovea_linear *work) {
 }
 
 #undef TILE
+#undef MULTIPLY_STEP
 #undef COPY_PANEL
 #undef FROM_PANELS
 #undef PACK_ROWS_NAME

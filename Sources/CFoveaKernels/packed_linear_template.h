@@ -4,19 +4,19 @@
 // A tile of rows x vectors of columns holds one accumulator a lane and adds along the depth, one step after another, so
 // that an output's bits do not depend on the tile: 6 x 4 + 5 of 32 registers, 6 x 2 + 3 of 16.
 #define PACKED_ROWS 6
-// A line a step: weights of the next call come from memory while those of this one are at work.
+// A line each time: weights of the next call come from memory while those of this one are at work.
 #define PREFETCH_BYTES 64
+// Steps between two hints. Where instructions are short there are fewer of them.
+#define PACKED_UNROLL (LANES == 8 ? 4 : 1)
 
 static inline __attribute__((always_inline)) void packed_tile(const fovea_packed_linear *work, const float *weights,
                                                               const char *ahead, size_t row, size_t column,
                                                               size_t columns, const int rows, const int vectors,
                                                               const bool whole) {
   V sums[PACKED_ROWS * PANEL_VECTORS];
-  const float *x[PACKED_ROWS];
   float *out[PACKED_ROWS];
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++) {
-    x[r] = work->activations + (ptrdiff_t)(row + (size_t)r) * work->activation_stride;
     out[r] = work->outputs + (ptrdiff_t)(row + (size_t)r) * work->output_stride + column;
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
@@ -26,19 +26,19 @@ static inline __attribute__((always_inline)) void packed_tile(const fovea_packed
       sums[r * vectors + v] = old;
     }
   }
-  for (size_t step = 0; step < work->depth; step++) {
-    V column_vectors[PANEL_VECTORS];
+  const float *x = work->activations + (ptrdiff_t)row * work->activation_stride;
+#define PACKED_STEP(step) \
+  micro_step_float32(x + (step), (size_t)work->activation_stride, weights + (step)*PANEL_VECTORS * LANES, sums, rows, vectors)
+  size_t step = 0;
+#pragma clang loop unroll(disable)
+  for (; step + PACKED_UNROLL <= work->depth; step += PACKED_UNROLL, ahead += PREFETCH_BYTES) {
+    __builtin_prefetch(ahead, 0, 2);
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) column_vectors[v] = v_load(weights + step * PANEL_VECTORS * LANES + v * LANES);
-    __builtin_prefetch(ahead + step * PREFETCH_BYTES, 0, 2);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < rows; r++) {
-      V element = v_set1(x[r][step]);
-#pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++)
-        sums[r * vectors + v] = v_fma(element, column_vectors[v], sums[r * vectors + v]);
-    }
+    for (size_t i = 0; i < PACKED_UNROLL; i++) PACKED_STEP(step + i);
   }
+#pragma clang loop unroll(disable)
+  for (; PACKED_UNROLL > 1 && step < work->depth; step++) PACKED_STEP(step);
+#undef PACKED_STEP
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
     V bias = v_zero();
@@ -87,7 +87,7 @@ static void packed_linear(const fovea_packed_linear *work) {
       size_t rows = left >= 2 * PACKED_ROWS || left == PACKED_ROWS ? PACKED_ROWS : left > PACKED_ROWS ? (left + 1) / 2 : left;
       // Without anything to fetch, what is in the first-level cache already.
       const char *ahead = fetched < wanted ? (const char *)work->next + fetched : (const char *)weights;
-      fetched += work->depth * PREFETCH_BYTES;
+      fetched += work->depth / PACKED_UNROLL * PREFETCH_BYTES;
       switch (rows) {
         case 1: packed_rows(work, weights, ahead, row, column, columns, 1); break;
         case 2: packed_rows(work, weights, ahead, row, column, columns, 2); break;
@@ -102,3 +102,4 @@ static void packed_linear(const fovea_packed_linear *work) {
 }
 #undef PACKED_CALL
 #undef PREFETCH_BYTES
+#undef PACKED_UNROLL

@@ -53,6 +53,14 @@ static inline V v_min(V a, V b) { return _mm512_min_ps(a, b); }
 static inline V v_round(V x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 // x times 2 to the power n, n whole.
 static inline V v_scale2(V x, V n) { return _mm512_scalef_ps(x, n); }
+// 2 to the power round(t), in the form that v_times_power takes, for t >= LEAST_POWER, where it gives 0; *rest = t - round(t).
+#define LEAST_POWER -150.0f
+static inline V v_nearest_power(V t, V *rest) {
+  V n = v_round(t);
+  *rest = _mm512_sub_ps(t, n);
+  return n;
+}
+static inline V v_times_power(V x, V power) { return v_scale2(x, power); }
 static inline float v_sum(V x) { return _mm512_reduce_add_ps(x); }
 static inline float v_max_across(V x) { return _mm512_reduce_max_ps(x); }
 static inline double v_sum_double(V x) {
