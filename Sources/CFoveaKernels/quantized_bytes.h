@@ -72,53 +72,73 @@ static inline __m256 b_widen(__m128i halves, const fovea_element element) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
-// The same for scales and biases of 16 bits, which share vectors: scales in the lower half, biases in the upper one. The
-// last groups overlap those before, so that vectors are full.
+// Eight groups of 8 columns, whose elements begin at columns[c] + start, to target[group][column].
+static inline __attribute__((always_inline)) void transpose_groups(const uint16_t *const columns[8], size_t start,
+                                                                   float *target, const fovea_element element) {
+  B rows[4], pairs[4], quads[4];
+  // Columns 0 to 3 in the lower half, 4 to 7 in the upper one.
+#pragma clang loop unroll(full)
+  for (int c = 0; c < 4; c++)
+    rows[c] = _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(columns[c] + start))),
+        _mm_loadu_si128((const __m128i *)(columns[c + 4] + start)), 1);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++) {
+    pairs[i] = _mm256_unpacklo_epi16(rows[2 * i], rows[2 * i + 1]);
+    pairs[2 + i] = _mm256_unpackhi_epi16(rows[2 * i], rows[2 * i + 1]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++) {
+    quads[2 * i] = _mm256_unpacklo_epi32(pairs[2 * i], pairs[2 * i + 1]);
+    quads[2 * i + 1] = _mm256_unpackhi_epi32(pairs[2 * i], pairs[2 * i + 1]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) {
+    // Four columns of two groups in each half.
+    __m256 first, second;
+    if (element == FOVEA_BFLOAT16) {
+      first = _mm256_castsi256_ps(_mm256_unpacklo_epi16(b_zero(), quads[i]));
+      second = _mm256_castsi256_ps(_mm256_unpackhi_epi16(b_zero(), quads[i]));
+    } else {
+      const B groups = _mm256_permute4x64_epi64(quads[i], 0xD8);
+      first = b_widen(_mm256_castsi256_si128(groups), element);
+      second = b_widen(_mm256_extracti128_si256(groups, 1), element);
+    }
+    _mm256_storeu_ps(target + (2 * i) * VECTOR_COLUMNS, first);
+    _mm256_storeu_ps(target + (2 * i + 1) * VECTOR_COLUMNS, second);
+  }
+}
+
+// The same for scales and biases of 16 bits. The last groups overlap those before, so that vectors are full.
 static inline __attribute__((always_inline)) void transpose_halves(const fovea_quantized_linear *work, size_t column,
                                                                    float *scales, float *biases,
                                                                    const fovea_element element) {
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t groups = work->depth / weights->group_size;
-  const ptrdiff_t ahead = SCALE_COLUMNS_AHEAD * weights->scale_stride;
-  ptrdiff_t offsets[8];
-  for (size_t c = 0; c < 8; c++) offsets[c] = (ptrdiff_t)held_column(work, column + c) * weights->scale_stride;
   const uint16_t *bases[2] = {weights->scales, weights->biases};
-  for (size_t first = 0; first < groups; first += 8) {
-    const size_t start = first + 8 <= groups || groups < 8 ? first : groups - 8;
-    B rows[8], pairs[8], quads[8];
-#pragma clang loop unroll(full)
-    for (int c = 0; c < 8; c++) {
-      const uint16_t *scale = bases[0] + offsets[c] + start, *bias = bases[1] + offsets[c] + start;
-      uint16_t few[2][8];
-      __builtin_prefetch(scale + ahead);
-      __builtin_prefetch(bias + ahead);
-      if (groups < 8) {
-        for (size_t i = 0; i < groups; i++) few[0][i] = scale[i], few[1][i] = bias[i];
-        scale = few[0], bias = few[1];
+  float *targets[2] = {scales, biases};
+  for (int which = 0; which < 2; which++) {
+    const uint16_t *columns[8];
+    uint16_t few[8][8];
+    if (column + 8 <= work->column_count) {
+      columns[0] = bases[which] + (ptrdiff_t)column * weights->scale_stride;
+      for (int c = 1; c < 8; c++) columns[c] = columns[c - 1] + weights->scale_stride;
+    } else {
+      for (size_t c = 0; c < 8; c++)
+        columns[c] = bases[which] + (ptrdiff_t)held_column(work, column + c) * weights->scale_stride;
+    }
+    const char *ahead = (const char *)(columns[0] + SCALE_COLUMNS_AHEAD * weights->scale_stride);
+    for (size_t i = 0; i < 8 * groups * sizeof(uint16_t); i += 64) __builtin_prefetch(ahead + i);
+    if (groups < 8) {
+      for (size_t c = 0; c < 8; c++) {
+        for (size_t group = 0; group < 8; group++) few[c][group] = columns[c][group < groups ? group : 0];
+        columns[c] = few[c];
       }
-      rows[c] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)scale)),
-                                        _mm_loadu_si128((const __m128i *)bias), 1);
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 4; i++) {
-      pairs[i] = _mm256_unpacklo_epi16(rows[2 * i], rows[2 * i + 1]);
-      pairs[4 + i] = _mm256_unpackhi_epi16(rows[2 * i], rows[2 * i + 1]);
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 2; i++) {
-      quads[4 * i] = _mm256_unpacklo_epi32(pairs[4 * i], pairs[4 * i + 1]);
-      quads[4 * i + 1] = _mm256_unpackhi_epi32(pairs[4 * i], pairs[4 * i + 1]);
-      quads[4 * i + 2] = _mm256_unpacklo_epi32(pairs[4 * i + 2], pairs[4 * i + 3]);
-      quads[4 * i + 3] = _mm256_unpackhi_epi32(pairs[4 * i + 2], pairs[4 * i + 3]);
     }
     // The scratch has room for whole vectors of groups.
-    float *scale = scales + start * VECTOR_COLUMNS, *bias = biases + start * VECTOR_COLUMNS;
-#pragma clang loop unroll(full)
-    for (int i = 0; i < 8; i++) {
-      const B one = quads[i / 4 * 4 + i / 2 % 2], other = quads[i / 4 * 4 + 2 + i / 2 % 2];
-      const B group = i % 2 == 0 ? _mm256_unpacklo_epi64(one, other) : _mm256_unpackhi_epi64(one, other);
-      _mm256_storeu_ps(scale + i * VECTOR_COLUMNS, b_widen(_mm256_castsi256_si128(group), element));
-      _mm256_storeu_ps(bias + i * VECTOR_COLUMNS, b_widen(_mm256_extracti128_si256(group, 1), element));
+    for (size_t first = 0; first < groups; first += 8) {
+      const size_t start = first + 8 <= groups || groups < 8 ? first : groups - 8;
+      transpose_groups(columns, start, targets[which] + start * VECTOR_COLUMNS, element);
     }
   }
 }

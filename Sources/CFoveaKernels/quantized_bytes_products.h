@@ -15,14 +15,15 @@ static inline B widen_pairs(B pairs) { return _mm256_madd_epi16(pairs, _mm256_se
 
 // MARK: A few rows
 
-// Lane by lane the dot products of four bytes of codes with those of x, in all lanes.
-static inline B multiply_codes(B codes, B x) {
+// Lane by lane the dot products of four bytes of codes with those of x, in all lanes. `even` and `odd` are the bytes of x at
+// those places, with zeros between: a product of whole bytes leaves no room in 16 bits for another one.
+static inline B multiply_codes(B codes, B x, B even, B odd) {
 #if BYTE_DOT
+  (void)even, (void)odd;
   return _mm256_dpbusd_avx_epi32(b_zero(), codes, x);
 #else
-  // As signed bytes, code - 128: what is missing is added for all columns together.
-  B weights = _mm256_xor_si256(codes, _mm256_set1_epi8((char)0x80));
-  return widen_pairs(_mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(x, weights)));
+  (void)x;
+  return _mm256_add_epi32(widen_pairs(_mm256_maddubs_epi16(codes, even)), widen_pairs(_mm256_maddubs_epi16(codes, odd)));
 #endif
 }
 
@@ -34,24 +35,36 @@ static inline B multiply_nibbles(B low, B even, B high, B odd) {
 #endif
 }
 
-// What multiply_codes left out: 128 times the sum of the block's x, for every column.
-static inline B left_out(B x) {
-#if BYTE_DOT
-  (void)x;
-  return b_zero();
-#else
-  return _mm256_set1_epi32(b_sum_across(widen_pairs(_mm256_maddubs_epi16(_mm256_set1_epi8((char)0x80), x))));
-#endif
+// The sums of the quads of 8 columns: of the lower halves of their vectors, and of the upper ones.
+static inline __attribute__((always_inline)) void add_columns(const B s[8], B *lower, B *upper) {
+  const B first = b_add_quads(s), second = b_add_quads(s + 4);
+  *lower = _mm256_permute2x128_si256(first, second, 0x20);
+  *upper = _mm256_permute2x128_si256(first, second, 0x31);
+}
+
+// Where the scales of a block lie after those of the one before: groups begin with whole blocks.
+typedef struct {
+  const float *scale;
+  size_t left, per_group;
+} block_scales;
+
+static inline __m256 next_scale(block_scales *scales) {
+  const __m256 scale = _mm256_loadu_ps(scales->scale);
+  if (--scales->left == 0) scales->scale += VECTOR_COLUMNS, scales->left = scales->per_group;
+  return scale;
 }
 
 // One row and 8 columns whose codes begin at p; bytes of codes.
 static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8_t *x, const float *activation_scales,
                                   const uint8_t *const p[8], const float *scales) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
+  const B even_bytes = _mm256_set1_epi16(0x00FF);
+  block_scales next = {scales, per_group, per_group};
   __m256 total = _mm256_setzero_ps();
   for (size_t block = 0; block < blocks; block++) {
     const B activations = b_load(x + block * FOVEA_CODE_BLOCK);
-    B s[8];
+    const B even = _mm256_and_si256(activations, even_bytes), odd = _mm256_andnot_si256(even_bytes, activations);
+    B s[8], lower, upper;
 #pragma clang loop unroll(full)
     for (int c = 0; c < 8; c++) {
       if (c % 2 == 0) {
@@ -59,48 +72,53 @@ static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8
         __builtin_prefetch(ahead);
         __builtin_prefetch(ahead + ROW_BYTES_AHEAD);
       }
-      s[c] = multiply_codes(b_load(p[c] + block * FOVEA_CODE_BLOCK), activations);
+      s[c] = multiply_codes(b_load(p[c] + block * FOVEA_CODE_BLOCK), activations, even, odd);
     }
-    const B first = b_add_quads(s), second = b_add_quads(s + 4);
-    const B dots = _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
-                                    _mm256_permute2x128_si256(first, second, 0x31));
-    const __m256 scale = _mm256_loadu_ps(scales + block / per_group * VECTOR_COLUMNS);
-    total = b_add_block(_mm256_add_epi32(dots, left_out(activations)), scale, activation_scales[block], total);
+    add_columns(s, &lower, &upper);
+    total = b_add_block(_mm256_add_epi32(lower, upper), next_scale(&next), activation_scales[block], total);
   }
   return total;
 }
 
-// The same for codes of 4 bits, two blocks at a time: one in each half of a vector.
+// The sums of two blocks of 8 columns with codes of 4 bits, one in each half of a vector. Without `is_pair` there is no other
+// one, nor its codes.
+static inline __attribute__((always_inline)) void multiply_pair(const int8_t *x, const uint8_t *const p[8], size_t block,
+                                                                B *lower, B *upper, const bool is_mxfp4,
+                                                                const bool is_pair) {
+  const B one = b_load(x + block * FOVEA_CODE_BLOCK);
+  const B other = is_pair ? b_load(x + (block + 1) * FOVEA_CODE_BLOCK) : b_zero();
+  const B even = _mm256_permute2x128_si256(one, other, 0x20), odd = _mm256_permute2x128_si256(one, other, 0x31);
+  B s[8];
+#pragma clang loop unroll(full)
+  for (int c = 0; c < 8; c++) {
+    if (c % 2 == 0) __builtin_prefetch(p[0] + block * 4 * FOVEA_CODE_BLOCK + 32 * c + ROW_BYTES_AHEAD);
+    const uint8_t *codes = p[c] + block * FOVEA_CODE_BLOCK / 2;
+    const B bytes = is_pair ? b_load(codes) : _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *)codes));
+    B low = b_low_nibbles(bytes), high = b_high_nibbles(bytes);
+    if (is_mxfp4) low = b_mxfp4_codes(low), high = b_mxfp4_codes(high);
+    s[c] = multiply_nibbles(low, even, high, odd);
+  }
+  add_columns(s, lower, upper);
+}
+
+// The same as row_of_bytes for codes of 4 bits.
 static inline __attribute__((always_inline)) __m256 row_of_nibbles(const fovea_quantized_linear *work, const int8_t *x,
                                                                    const float *activation_scales,
                                                                    const uint8_t *const p[8], const float *scales,
                                                                    const bool is_mxfp4) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
+  block_scales next = {scales, per_group, per_group};
   __m256 total = _mm256_setzero_ps();
-  for (size_t block = 0; block < blocks; block += 2) {
-    const bool is_pair = block + 1 < blocks;
-    const B one = b_load(x + block * FOVEA_CODE_BLOCK);
-    const B other = is_pair ? b_load(x + (block + 1) * FOVEA_CODE_BLOCK) : b_zero();
-    const B even = _mm256_permute2x128_si256(one, other, 0x20), odd = _mm256_permute2x128_si256(one, other, 0x31);
-    B s[8];
-#pragma clang loop unroll(full)
-    for (int c = 0; c < 8; c++) {
-      if (c % 2 == 0) __builtin_prefetch(p[0] + block * 4 * FOVEA_CODE_BLOCK + 32 * c + ROW_BYTES_AHEAD);
-      const uint8_t *codes = p[c] + block * FOVEA_CODE_BLOCK / 2;
-      const B bytes = is_pair ? b_load(codes) : _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *)codes));
-      B low = b_low_nibbles(bytes), high = b_high_nibbles(bytes);
-      if (is_mxfp4) low = b_mxfp4_codes(low), high = b_mxfp4_codes(high);
-      s[c] = multiply_nibbles(low, even, high, odd);
-    }
-    const B first = b_add_quads(s), second = b_add_quads(s + 4);
-    total = b_add_block(_mm256_permute2x128_si256(first, second, 0x20),
-                        _mm256_loadu_ps(scales + block / per_group * VECTOR_COLUMNS), activation_scales[block], total);
-    if (!is_pair) break;
-    total = b_add_block(_mm256_permute2x128_si256(first, second, 0x31),
-                        _mm256_loadu_ps(scales + (block + 1) / per_group * VECTOR_COLUMNS),
-                        activation_scales[block + 1], total);
+  B lower, upper;
+  size_t block = 0;
+  for (; block + 1 < blocks; block += 2) {
+    multiply_pair(x, p, block, &lower, &upper, is_mxfp4, true);
+    total = b_add_block(lower, next_scale(&next), activation_scales[block], total);
+    total = b_add_block(upper, next_scale(&next), activation_scales[block + 1], total);
   }
-  return total;
+  if (block == blocks) return total;
+  multiply_pair(x, p, block, &lower, &upper, is_mxfp4, false);
+  return b_add_block(lower, next_scale(&next), activation_scales[block], total);
 }
 
 static void multiply_row(const fovea_quantized_linear *work, size_t row, size_t column, const uint8_t *const p[8],

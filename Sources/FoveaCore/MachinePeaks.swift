@@ -17,7 +17,7 @@ public struct MachinePeaks: Sendable {
   /// Bytes read per second out of a buffer much larger than the caches, on huge pages where the system has them.
   public let memoryBytesPerSecond: Double
 
-  /// Measures on `stream`: about a fifth of a second, and as long again to touch the memory first.
+  /// Measures on `stream`: about half a second, and a fifth of one to touch the memory first.
   ///
   /// - Parameter memoryByteCount: the size of the buffer to read; several times the last cache.
   public static func measure(on stream: ComputeStream, memoryByteCount: Int = 1 << 30) -> MachinePeaks {
@@ -31,8 +31,9 @@ public struct MachinePeaks: Sendable {
     }
   }
 
-  /// Runs of which the best counts.
-  private static let runCount = 5
+  /// Runs of which the best counts: so many, and for so long. At first the system may keep new threads on one core.
+  private static let leastRunCount = 5
+  private static let leastDuration = Duration.milliseconds(150)
 
   private static func operationsPerSecond(_ peak: fovea_peak, _ stream: ComputeStream) -> Double? {
     guard let loop = fovea_peak_loop_of(stream.instructionSet.kernels, peak) else { return nil }
@@ -60,7 +61,13 @@ public struct MachinePeaks: Sendable {
   private static func bestRate(of count: Double, _ run: () -> Void) -> Double {
     let clock = ContinuousClock()
     run()
-    let best = (0..<runCount).map { _ in clock.measure(run) }.min() ?? .zero
+    let start = clock.now
+    var best = clock.measure(run)
+    var runCount = 1
+    while runCount < leastRunCount || clock.now - start < leastDuration {
+      best = min(best, clock.measure(run))
+      runCount += 1
+    }
     return count / (best / .seconds(1))
   }
 }
