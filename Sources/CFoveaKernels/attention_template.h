@@ -14,9 +14,6 @@
 
 #include "attention_pack_template.h"
 
-// Steps without a look at their end: where instructions are short there are fewer of them.
-#define MICRO_UNROLL (LANES == 8 ? 4 : 1)
-
 // sums[r][v] += a[r] * b[v], of one step.
 static inline __attribute__((always_inline)) void NAME(micro_step)(const float *a, size_t a_stride, const float *b,
                                                                    V sums[MICRO_ROWS * PANEL_VECTORS], const int rows,
@@ -40,14 +37,14 @@ static inline __attribute__((always_inline)) void NAME(micro)(const float *a, si
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * vectors; i++) sums[i] = v_zero();
   size_t step = 0;
+#if LANES == 8
+  // Where instructions are short, one look at the end for four steps.
 #pragma clang loop unroll(disable)
-  for (; step + MICRO_UNROLL <= steps; step += MICRO_UNROLL)
+  for (; step + 4 <= steps; step += 4)
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < MICRO_UNROLL; i++)
-      NAME(micro_step)(a + step + i, a_stride, b + (step + i) * PANEL, sums, rows, vectors);
-#pragma clang loop unroll(disable)
-  for (; MICRO_UNROLL > 1 && step < steps; step++)
-    NAME(micro_step)(a + step, a_stride, b + step * PANEL, sums, rows, vectors);
+    for (size_t i = step; i < step + 4; i++) NAME(micro_step)(a + i, a_stride, b + i * PANEL, sums, rows, vectors);
+#endif
+  for (; step < steps; step++) NAME(micro_step)(a + step, a_stride, b + step * PANEL, sums, rows, vectors);
 }
 
 static inline __attribute__((always_inline)) void NAME(score_tile)(const float *q, size_t depth_steps, const float *k,
@@ -265,7 +262,6 @@ static void NAME(attention)(const fovea_attention_block *work) {
 #undef PER_LANE
 #undef MULTIPLY_ADD
 #undef MICRO_ROWS
-#undef MICRO_UNROLL
 #undef DIRECT_STEP
 #undef PREFETCH_ROWS
 #undef PANEL

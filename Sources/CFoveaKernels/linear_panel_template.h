@@ -85,17 +85,24 @@ static inline __attribute__((always_inline)) void NAME(panel_tiles)(const fovea_
       V sums[2][LINEAR_TILE_ROWS * LINEAR_PANEL_VECTORS];
 #pragma clang loop unroll(full)
       for (int i = 0; i < lanes * count; i++) sums[i / count][i % count] = v_zero();
-      const float *elements = x + part * part_rows, *const end = elements + steps * FOVEA_ROW_BLOCK;
+      const float *elements = x + part * part_rows;
       const V *columns = panel;
 #if LINEAR_PANEL_UNROLL == 1
       const float *later = x + (size_t)part * lane * FOVEA_ROW_BLOCK;
-#endif
+#pragma clang loop unroll(disable)
+      for (size_t step = 0; step < steps; step++) {
+        __builtin_prefetch((const char *)later + PANEL_ROW_PREFETCH);
+        __builtin_prefetch(ahead.next, 0, 2);
+        NAME(panel_step)(sums, elements, columns, lane, part_rows, lanes);
+        ahead.next += ahead.pace;
+        elements += FOVEA_ROW_BLOCK;
+        later += FOVEA_ROW_BLOCK;
+        columns += LINEAR_PANEL_VECTORS;
+      }
+#else
+      const float *const end = elements + steps * FOVEA_ROW_BLOCK;
 #pragma clang loop unroll(disable)
       while (end - elements >= LINEAR_PANEL_UNROLL * FOVEA_ROW_BLOCK) {
-#if LINEAR_PANEL_UNROLL == 1
-        __builtin_prefetch((const char *)later + PANEL_ROW_PREFETCH);
-        later += FOVEA_ROW_BLOCK;
-#endif
         __builtin_prefetch(ahead.next, 0, 2);
 #pragma clang loop unroll(full)
         for (int i = 0; i < LINEAR_PANEL_UNROLL; i++)
@@ -105,8 +112,9 @@ static inline __attribute__((always_inline)) void NAME(panel_tiles)(const fovea_
         columns += LINEAR_PANEL_UNROLL * LINEAR_PANEL_VECTORS;
       }
 #pragma clang loop unroll(disable)
-      for (; LINEAR_PANEL_UNROLL > 1 && elements < end; elements += FOVEA_ROW_BLOCK, columns += LINEAR_PANEL_VECTORS)
+      for (; elements < end; elements += FOVEA_ROW_BLOCK, columns += LINEAR_PANEL_VECTORS)
         NAME(panel_step)(sums, elements, columns, lane, part_rows, lanes);
+#endif
       V *const own = sums[0];
       if (lanes == 2)
 #pragma clang loop unroll(full)

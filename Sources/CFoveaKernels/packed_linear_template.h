@@ -9,14 +9,31 @@
 // Steps between two hints. Where instructions are short there are fewer of them.
 #define PACKED_UNROLL (LANES == 8 ? 4 : 1)
 
+// sums[r][v] += x[r][step] * weights[step][v].
+static inline __attribute__((always_inline)) void packed_step(V *sums, const float *const *x, const float *weights,
+                                                              size_t step, const int rows, const int vectors) {
+  V column_vectors[PANEL_VECTORS];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++) column_vectors[v] = v_load(weights + step * PANEL_VECTORS * LANES + v * LANES);
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) {
+    V element = v_set1(x[r][step]);
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++)
+      sums[r * vectors + v] = v_fma(element, column_vectors[v], sums[r * vectors + v]);
+  }
+}
+
 static inline __attribute__((always_inline)) void packed_tile(const fovea_packed_linear *work, const float *weights,
                                                               const char *ahead, size_t row, size_t column,
                                                               size_t columns, const int rows, const int vectors,
                                                               const bool whole) {
   V sums[PACKED_ROWS * PANEL_VECTORS];
+  const float *x[PACKED_ROWS];
   float *out[PACKED_ROWS];
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++) {
+    x[r] = work->activations + (ptrdiff_t)(row + (size_t)r) * work->activation_stride;
     out[r] = work->outputs + (ptrdiff_t)(row + (size_t)r) * work->output_stride + column;
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
@@ -26,19 +43,21 @@ static inline __attribute__((always_inline)) void packed_tile(const fovea_packed
       sums[r * vectors + v] = old;
     }
   }
-  const float *x = work->activations + (ptrdiff_t)row * work->activation_stride;
-#define PACKED_STEP(step) \
-  micro_step_float32(x + (step), (size_t)work->activation_stride, weights + (step)*PANEL_VECTORS * LANES, sums, rows, vectors)
   size_t step = 0;
+#if LANES == 8
 #pragma clang loop unroll(disable)
   for (; step + PACKED_UNROLL <= work->depth; step += PACKED_UNROLL, ahead += PREFETCH_BYTES) {
     __builtin_prefetch(ahead, 0, 2);
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < PACKED_UNROLL; i++) PACKED_STEP(step + i);
+    for (size_t i = step; i < step + PACKED_UNROLL; i++) packed_step(sums, x, weights, i, rows, vectors);
   }
-#pragma clang loop unroll(disable)
-  for (; PACKED_UNROLL > 1 && step < work->depth; step++) PACKED_STEP(step);
-#undef PACKED_STEP
+  for (; step < work->depth; step++) packed_step(sums, x, weights, step, rows, vectors);
+#else
+  for (; step < work->depth; step++) {
+    __builtin_prefetch(ahead + step * PREFETCH_BYTES, 0, 2);
+    packed_step(sums, x, weights, step, rows, vectors);
+  }
+#endif
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
     V bias = v_zero();
