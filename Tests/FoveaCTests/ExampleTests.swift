@@ -127,7 +127,7 @@ import Testing
   @Test("loading and freeing everything over and over takes no more memory")
   func soak() throws {
     #if os(Linux)
-    #expect(try runExample("soak", [bundledModel, "30"]).hasPrefix("30 loads:"))
+    #expect(try runExample("soak", [bundledModel, "100"]).hasPrefix("100 loads:"))
     #else
     // The example reads /proc; `leaks` is the tool here.
     #expect(try runExample("generate", [bundledModel, "Once", "1"]).hasPrefix("Once"))
