@@ -16,6 +16,9 @@ static inline V v_set1(float x) { return _mm256_set1_ps(x); }
 static inline V v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline V v_load_first(const float *p, size_t count) { return _mm256_maskload_ps(p, first_lanes(count)); }
 static inline void v_store(float *p, V x) { _mm256_storeu_ps(p, x); }
+// Keeps the sum of a loop in a register: of 16 the compiler gives all to constants, and a sum that goes through memory
+// takes three times as long.
+static inline __attribute__((always_inline)) void v_keep(V *x) { __asm__("" : "+x"(*x)); }
 static inline void v_store_first(float *p, V x, size_t count) { _mm256_maskstore_ps(p, first_lanes(count), x); }
 
 // AVX2 has no masked loads of 16-bit elements: the few of a tail go through memory.

@@ -12,6 +12,7 @@ static inline V v_set1(float x) { return _mm512_set1_ps(x); }
 static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline V v_load_first(const float *p, size_t count) { return _mm512_maskz_loadu_ps(first_lanes(count), p); }
 static inline void v_store(float *p, V x) { _mm512_storeu_ps(p, x); }
+static inline void v_keep(V *x) { (void)x; }
 static inline void v_store_first(float *p, V x, size_t count) { _mm512_mask_storeu_ps(p, first_lanes(count), x); }
 
 static inline V widen_bf16(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }

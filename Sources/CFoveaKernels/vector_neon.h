@@ -11,6 +11,7 @@ static inline V v_zero(void) { return vdupq_n_f32(0); }
 static inline V v_set1(float x) { return vdupq_n_f32(x); }
 static inline V v_load(const float *p) { return vld1q_f32(p); }
 static inline void v_store(float *p, V x) { vst1q_f32(p, x); }
+static inline void v_keep(V *x) { (void)x; }
 // NEON has no masked loads and stores: the few elements of a tail go through memory.
 static inline V v_load_first(const float *p, size_t count) {
   float buffer[4] = {0};

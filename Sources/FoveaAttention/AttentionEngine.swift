@@ -74,8 +74,9 @@ package struct AttentionEngine {
   let comesFromMemory: Bool
 
   /// Rows of one tile: a multiple of the kernels' register tile, so many that packing a block of keys and values costs
-  /// little beside using it, and so few that queries, outputs and the block share a 1 MiB second-level cache.
-  static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 128 ? 264 : 120 }
+  /// little beside using it, and so few that the working memory of a thread stays under 2 MiB. The block is what a
+  /// second-level cache should hold; queries and outputs pass by once a block.
+  static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 256 ? 264 : 120 }
 
   /// - Parameter comesFromMemory: whether keys and values are out of the caches even if they would have room there.
   package init(

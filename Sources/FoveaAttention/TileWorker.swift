@@ -174,7 +174,9 @@ struct TileWorker {
   /// Notes each row's visible run inside the block, as far as the row reads it in that form; false if no row sees any of
   /// it.
   private func findVisibleKeys(blockStart: Int, keyCount: Int, form: BlockForm) -> Bool {
-    if engine.pointee.visibleKeys.seesAll {
+    if engine.pointee.codes == nil,
+      engine.pointee.visibleKeys.seesAll(before: blockStart + keyCount, fromQuery: tile.positions.lowerBound)
+    {
       scratch.visibleBegins.update(repeating: 0, count: rowCount)
       scratch.visibleEnds.update(repeating: Int32(keyCount), count: rowCount)
       return true

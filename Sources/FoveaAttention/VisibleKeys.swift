@@ -75,8 +75,12 @@ package struct VisibleKeys: Sendable {
     }
   }
 
-  /// Whether every query sees every key.
-  var seesAll: Bool { !isCausal && window == nil && sequenceBounds == nil && prefix == nil }
+  /// Whether the queries from `query` on see all keys before `end`, as far as that is known without looking at each of
+  /// them.
+  func seesAll(before end: Int, fromQuery query: Int) -> Bool {
+    guard window == nil, sequenceBounds == nil, prefix == nil else { return false }
+    return !isCausal || query + keyLength - queryLength >= end - 1
+  }
 
   /// How many blocks of keys come before the others.
   var prefixBlockCount: Int { prefix?.blockCount ?? 0 }
