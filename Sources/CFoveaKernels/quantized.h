@@ -83,6 +83,12 @@ static inline void add_block_sum(float *group_sum, bool is_first, float scale, i
   *group_sum = is_first ? scale * (float)sum : fmaf(scale, (float)sum, *group_sum);
 }
 
+// How far ahead codes are asked for, as one stream, where a few columns, whose rows follow each other, are read side by side:
+// the last column is met that many rows before its place in the stream.
+static inline size_t bytes_ahead(const fovea_quantized_linear *work, size_t columns_side_by_side) {
+  return (columns_side_by_side - 1) * (work->depth * work->weights.bits / 8) + 3072;
+}
+
 // Floats that the scales of so many columns take side by side, in blocks of 16 groups; the biases take as many.
 static inline size_t scale_float_count(const fovea_quantized_linear *work, size_t column_count) {
   return (work->depth / work->weights.group_size + 15) / 16 * 16 * column_count;

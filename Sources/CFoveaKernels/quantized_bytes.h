@@ -14,6 +14,9 @@ typedef __m256i B;
 
 static inline B b_zero(void) { return _mm256_setzero_si256(); }
 static inline B b_load(const void *p) { return _mm256_loadu_si256(p); }
+// Keeps a sum in its register, and its additions in their order: the compiler would rather add up products first, of which
+// there are more than registers.
+static inline __attribute__((always_inline)) void b_keep(B *x) { __asm__("" : "+x"(*x)); }
 static inline B b_low_nibbles(B bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
 static inline B b_high_nibbles(B bytes) { return b_low_nibbles(_mm256_srli_epi16(bytes, 4)); }
 static inline B b_mxfp4_codes(B nibbles) {

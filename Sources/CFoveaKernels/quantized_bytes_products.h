@@ -7,9 +7,17 @@
 
 #define FEW_ROWS 4
 #define TILE_ROWS 4
+#define CAREFUL_TILE_ROWS 6
+#define SPREAD_CODE_BYTES 2
 #define TILE_VECTORS 2
 #define TILE_COLUMNS (TILE_VECTORS * VECTOR_COLUMNS)
-#define ROW_BYTES_AHEAD 4096
+// Codes above 15 overflow 16 bits in the sums of a block: first come the products of their lower four bits, then 16 times
+// those of the upper ones.
+#if BYTE_DOT
+#define NEEDS_CARE(weights) ((void)(weights), false)
+#else
+#define NEEDS_CARE(weights) ((weights)->bits > 4 || (weights)->kind == FOVEA_MXFP4)
+#endif
 
 static inline B widen_pairs(B pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
@@ -58,6 +66,7 @@ static inline __m256 next_scale(block_scales *scales) {
 static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8_t *x, const float *activation_scales,
                                   const uint8_t *const p[8], const float *scales) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
+  const uint8_t *ahead = p[0] + bytes_ahead(work, 8);
   const B even_bytes = _mm256_set1_epi16(0x00FF);
   block_scales next = {scales, per_group, per_group};
   __m256 total = _mm256_setzero_ps();
@@ -67,11 +76,7 @@ static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8
     B s[8], lower, upper;
 #pragma clang loop unroll(full)
     for (int c = 0; c < 8; c++) {
-      if (c % 2 == 0) {
-        const uint8_t *ahead = p[0] + block * 8 * FOVEA_CODE_BLOCK + 32 * c + ROW_BYTES_AHEAD;
-        __builtin_prefetch(ahead);
-        __builtin_prefetch(ahead + ROW_BYTES_AHEAD);
-      }
+      if (c % 2 == 0) __builtin_prefetch(ahead + block * 8 * FOVEA_CODE_BLOCK + 32 * c);
       s[c] = multiply_codes(b_load(p[c] + block * FOVEA_CODE_BLOCK), activations, even, odd);
     }
     add_columns(s, &lower, &upper);
@@ -82,16 +87,16 @@ static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8
 
 // The sums of two blocks of 8 columns with codes of 4 bits, one in each half of a vector. Without `is_pair` there is no other
 // one, nor its codes.
-static inline __attribute__((always_inline)) void multiply_pair(const int8_t *x, const uint8_t *const p[8], size_t block,
-                                                                B *lower, B *upper, const bool is_mxfp4,
-                                                                const bool is_pair) {
+static inline __attribute__((always_inline)) void multiply_pair(const int8_t *x, const uint8_t *const p[8],
+                                                                const uint8_t *ahead, size_t block, B *lower, B *upper,
+                                                                const bool is_mxfp4, const bool is_pair) {
   const B one = b_load(x + block * FOVEA_CODE_BLOCK);
   const B other = is_pair ? b_load(x + (block + 1) * FOVEA_CODE_BLOCK) : b_zero();
   const B even = _mm256_permute2x128_si256(one, other, 0x20), odd = _mm256_permute2x128_si256(one, other, 0x31);
   B s[8];
 #pragma clang loop unroll(full)
   for (int c = 0; c < 8; c++) {
-    if (c % 2 == 0) __builtin_prefetch(p[0] + block * 4 * FOVEA_CODE_BLOCK + 32 * c + ROW_BYTES_AHEAD);
+    if (c % 2 == 0) __builtin_prefetch(ahead + block * 4 * FOVEA_CODE_BLOCK + 32 * c);
     const uint8_t *codes = p[c] + block * FOVEA_CODE_BLOCK / 2;
     const B bytes = is_pair ? b_load(codes) : _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *)codes));
     B low = b_low_nibbles(bytes), high = b_high_nibbles(bytes);
@@ -107,17 +112,18 @@ static inline __attribute__((always_inline)) __m256 row_of_nibbles(const fovea_q
                                                                    const uint8_t *const p[8], const float *scales,
                                                                    const bool is_mxfp4) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
+  const uint8_t *ahead = p[0] + bytes_ahead(work, 8);
   block_scales next = {scales, per_group, per_group};
   __m256 total = _mm256_setzero_ps();
   B lower, upper;
   size_t block = 0;
   for (; block + 1 < blocks; block += 2) {
-    multiply_pair(x, p, block, &lower, &upper, is_mxfp4, true);
+    multiply_pair(x, p, ahead, block, &lower, &upper, is_mxfp4, true);
     total = b_add_block(lower, next_scale(&next), activation_scales[block], total);
     total = b_add_block(upper, next_scale(&next), activation_scales[block + 1], total);
   }
   if (block == blocks) return total;
-  multiply_pair(x, p, block, &lower, &upper, is_mxfp4, false);
+  multiply_pair(x, p, ahead, block, &lower, &upper, is_mxfp4, false);
   return b_add_block(lower, next_scale(&next), activation_scales[block], total);
 }
 
@@ -152,114 +158,124 @@ static inline B block_codes(const fovea_quantized_matrix *weights, size_t column
   return b_load(codes);
 }
 
-// Spreads the codes of a tile's columns: [blocks][8 steps][TILE_VECTORS], lane c of a vector holds 4 codes of column c.
+// Spreads the codes of a tile's columns: [blocks][8 steps][TILE_VECTORS], lane c of a vector holds 4 codes of column c; wide
+// ones [TILE_VECTORS][blocks][8 steps][2], their lower four bits and the upper ones.
 static void spread_codes(const fovea_quantized_linear *work, size_t column, B *spread) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK;
+  const bool is_wide = NEEDS_CARE(&work->weights);
   for (size_t vector = 0; vector < TILE_VECTORS; vector++) {
     for (size_t block = 0; block < blocks; block++) {
       B rows[8];
       for (size_t c = 0; c < 8; c++)
         rows[c] = block_codes(&work->weights, held_column(work, column + vector * VECTOR_COLUMNS + c), block);
       b_transpose(rows);
-      for (size_t step = 0; step < 8; step++) spread[(block * 8 + step) * TILE_VECTORS + vector] = rows[step];
+      if (is_wide) {
+        B *target = spread + (vector * blocks + block) * 16;
+        for (size_t step = 0; step < 8; step++) {
+          target[2 * step] = b_low_nibbles(rows[step]);
+          target[2 * step + 1] = b_high_nibbles(rows[step]);
+        }
+      } else {
+        for (size_t step = 0; step < 8; step++) spread[(block * 8 + step) * TILE_VECTORS + vector] = rows[step];
+      }
     }
   }
 }
 
-// sums[r][v] += the products of a block's 8 steps. Of codes above 15 without a dot instruction, first those of the lower
-// four bits, then 16 times those of the upper ones.
+// sums[r][i], of all 8 steps of a block: the products of two vectors of weights a step with rows of activations.
 static inline __attribute__((always_inline)) void multiply_steps(const B *steps, const int8_t *x, size_t code_stride,
-                                                                 B sums[TILE_ROWS][TILE_VECTORS], const int rows,
-                                                                 const bool is_wide, const bool is_upper) {
+                                                                 B sums[][2], const int rows) {
 #pragma clang loop unroll(full)
   for (int step = 0; step < 8; step++) {
-    B weights[TILE_VECTORS];
-#pragma clang loop unroll(full)
-    for (int v = 0; v < TILE_VECTORS; v++) {
-      weights[v] = steps[step * TILE_VECTORS + v];
-      if (is_wide) weights[v] = is_upper ? b_high_nibbles(weights[v]) : b_low_nibbles(weights[v]);
-    }
+    const B weights[2] = {steps[2 * step], steps[2 * step + 1]};
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++) {
       int32_t four;
       memcpy(&four, x + (size_t)r * code_stride + 4 * step, 4);
       const B activations = _mm256_set1_epi32(four);
 #pragma clang loop unroll(full)
-      for (int v = 0; v < TILE_VECTORS; v++) {
+      for (int i = 0; i < 2; i++) {
 #if BYTE_DOT
-        sums[r][v] = _mm256_dpbusd_avx_epi32(sums[r][v], weights[v], activations);
+        sums[r][i] = _mm256_dpbusd_avx_epi32(step == 0 ? b_zero() : sums[r][i], weights[i], activations);
 #else
-        sums[r][v] = _mm256_add_epi16(sums[r][v], _mm256_maddubs_epi16(weights[v], activations));
+        const B products = _mm256_maddubs_epi16(weights[i], activations);
+        sums[r][i] = step == 0 ? products : _mm256_add_epi16(sums[r][i], products);
 #endif
+        b_keep(&sums[r][i]);
       }
     }
   }
 }
 
-static inline __attribute__((always_inline)) void multiply_block(const B *steps, const int8_t *x, size_t code_stride,
-                                                                 B dots[TILE_ROWS][TILE_VECTORS], const int rows,
-                                                                 const bool is_wide) {
+// A tile of the outputs, with the scales and biases of its columns.
+typedef struct {
+  const fovea_quantized_linear *work;
+  size_t row, column, scale_count;
+  const float *scales, *biases;
+} quantized_tile;
+
+// A tile of rows and `vectors` vectors of columns, 2, or 1 of wide codes.
+static inline __attribute__((always_inline)) void multiply_vectors(const quantized_tile tile, const B *spread,
+                                                                   const int rows, const int vectors) {
+  const fovea_quantized_linear *work = tile.work;
+  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / work->weights.group_size;
+  const size_t per_group = work->weights.group_size / FOVEA_CODE_BLOCK, code_stride = fovea_code_stride(work->depth);
+  const int8_t *x = work->codes + tile.row * code_stride;
+  const float *activation_scales = work->scales + tile.row * blocks, *sums = work->sums + tile.row * groups;
+  __m256 total[CAREFUL_TILE_ROWS][2], bias_total[CAREFUL_TILE_ROWS][2];
 #pragma clang loop unroll(full)
-  for (int i = 0; i < rows * TILE_VECTORS; i++) dots[i / TILE_VECTORS][i % TILE_VECTORS] = b_zero();
-#if BYTE_DOT
-  multiply_steps(steps, x, code_stride, dots, rows, false, false);
-#else
-  B upper[TILE_ROWS][TILE_VECTORS];
-  if (is_wide) {
+  for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows * TILE_VECTORS; i++) upper[i / TILE_VECTORS][i % TILE_VECTORS] = b_zero();
-    multiply_steps(steps, x, code_stride, upper, rows, true, true);
-  }
-  multiply_steps(steps, x, code_stride, dots, rows, is_wide, false);
+    for (int v = 0; v < vectors; v++) total[r][v] = bias_total[r][v] = _mm256_setzero_ps();
+  for (size_t block = 0; block < blocks; block++) {
+    B dots[CAREFUL_TILE_ROWS][2];
+    multiply_steps(spread + block * 16, x + block * FOVEA_CODE_BLOCK, code_stride, dots, rows);
 #pragma clang loop unroll(full)
-  for (int i = 0; i < rows * TILE_VECTORS; i++) {
-    B *dot = &dots[i / TILE_VECTORS][i % TILE_VECTORS];
-    *dot = widen_pairs(*dot);
-    if (is_wide) {
-      const B pairs = upper[i / TILE_VECTORS][i % TILE_VECTORS];
-      *dot = _mm256_add_epi32(*dot, _mm256_madd_epi16(pairs, _mm256_set1_epi16(16)));
+    for (int r = 0; r < rows; r++) {
+#if !BYTE_DOT
+      if (vectors == 1) {
+        const B upper = _mm256_madd_epi16(dots[r][1], _mm256_set1_epi16(16));
+        dots[r][0] = _mm256_add_epi32(widen_pairs(dots[r][0]), upper);
+      } else {
+        dots[r][0] = widen_pairs(dots[r][0]), dots[r][1] = widen_pairs(dots[r][1]);
+      }
+#endif
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++) {
+        const __m256 scale = _mm256_loadu_ps(tile.scales + v * tile.scale_count + block / per_group * VECTOR_COLUMNS);
+        total[r][v] = b_add_block(dots[r][v], scale, activation_scales[r * blocks + block], total[r][v]);
+      }
     }
   }
-#endif
+  for (size_t group = 0; group < groups; group++)
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++) {
+        const __m256 bias = _mm256_loadu_ps(tile.biases + v * tile.scale_count + group * VECTOR_COLUMNS);
+        bias_total[r][v] = _mm256_fmadd_ps(bias, _mm256_set1_ps(sums[r * groups + group]), bias_total[r][v]);
+      }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++)
+      b_store_outputs(work, tile.row + r, tile.column + v * VECTOR_COLUMNS, _mm256_add_ps(total[r][v], bias_total[r][v]));
 }
 
 static inline __attribute__((always_inline)) void multiply_tile(const fovea_quantized_linear *work, size_t row,
                                                                 size_t column, const B *spread, const float *scales,
                                                                 const float *biases, size_t scale_count,
                                                                 const int rows, const bool is_wide) {
-  const size_t blocks = work->depth / FOVEA_CODE_BLOCK, groups = work->depth / work->weights.group_size;
-  const size_t per_group = work->weights.group_size / FOVEA_CODE_BLOCK, code_stride = fovea_code_stride(work->depth);
-  const int8_t *x = work->codes + row * code_stride;
-  const float *activation_scales = work->scales + row * blocks, *sums = work->sums + row * groups;
-  __m256 total[TILE_ROWS][TILE_VECTORS], bias_total[TILE_ROWS][TILE_VECTORS];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows * TILE_VECTORS; i++)
-    total[i / TILE_VECTORS][i % TILE_VECTORS] = bias_total[i / TILE_VECTORS][i % TILE_VECTORS] = _mm256_setzero_ps();
-  for (size_t block = 0; block < blocks; block++) {
-    B dots[TILE_ROWS][TILE_VECTORS];
-    multiply_block(spread + block * 8 * TILE_VECTORS, x + block * FOVEA_CODE_BLOCK, code_stride, dots, rows, is_wide);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows * TILE_VECTORS; i++) {
-      const size_t r = (size_t)(i / TILE_VECTORS), v = (size_t)(i % TILE_VECTORS);
-      const __m256 scale = _mm256_loadu_ps(scales + v * scale_count + block / per_group * VECTOR_COLUMNS);
-      total[r][v] = b_add_block(dots[r][v], scale, activation_scales[r * blocks + block], total[r][v]);
-    }
+  quantized_tile tile = {work, row, column, scale_count, scales, biases};
+  if (!is_wide) {
+    multiply_vectors(tile, spread, rows, TILE_VECTORS);
+    return;
   }
-  for (size_t group = 0; group < groups; group++) {
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows * TILE_VECTORS; i++) {
-      const size_t r = (size_t)(i / TILE_VECTORS), v = (size_t)(i % TILE_VECTORS);
-      const __m256 bias = _mm256_loadu_ps(biases + v * scale_count + group * VECTOR_COLUMNS);
-      bias_total[r][v] = _mm256_fmadd_ps(bias, _mm256_set1_ps(sums[r * groups + group]), bias_total[r][v]);
-    }
-  }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows * TILE_VECTORS; i++) {
-    const size_t r = (size_t)(i / TILE_VECTORS), v = (size_t)(i % TILE_VECTORS);
-    b_store_outputs(work, row + r, column + v * VECTOR_COLUMNS, _mm256_add_ps(total[r][v], bias_total[r][v]));
+  for (int v = 0; v < TILE_VECTORS; v++) {
+    multiply_vectors(tile, spread, rows, 1);
+    spread += work->depth / FOVEA_CODE_BLOCK * 16;
+    tile.column += VECTOR_COLUMNS, tile.scales += scale_count, tile.biases += scale_count;
   }
 }
 
-// Codes above 15 overflow 16 bits in the sums of a block.
-#define NEEDS_CARE(weights) ((weights)->bits > 4 || (weights)->kind == FOVEA_MXFP4)
 #include "quantized_frame.h"

@@ -1,6 +1,7 @@
 // How products with quantised weights go through their columns, a vector or a tile of them at a time; include with
 // QUANTIZED_LINEAR, the function's name, after
-//   FEW_ROWS, VECTOR_COLUMNS, TILE_ROWS, TILE_VECTORS, TILE_COLUMNS
+//   FEW_ROWS, VECTOR_COLUMNS, TILE_ROWS, CAREFUL_TILE_ROWS (where weights need care), TILE_VECTORS, TILE_COLUMNS,
+//   SPREAD_CODE_BYTES (the most that a spread code takes)
 //   NEEDS_CARE(weights)  whether codes of those weights do not fit the tile's products as they are
 //   transpose_scales(work, column, scales, biases)
 //   multiply_row(work, row, column, p, scales, biases): one row and the columns whose codes begin at p
@@ -24,15 +25,16 @@ static inline __attribute__((always_inline)) void quantized_tiles(const fovea_qu
   const size_t scale_count = scale_float_count(work, VECTOR_COLUMNS);
   // Codes, then scales and biases, one vector of columns after the other.
   void *spread = work->scratch;
-  float *scales = (float *)((char *)work->scratch + fovea_code_stride(work->depth) * TILE_COLUMNS);
+  float *scales = (float *)((char *)work->scratch + SPREAD_CODE_BYTES * fovea_code_stride(work->depth) * TILE_COLUMNS);
   float *biases = scales + TILE_VECTORS * scale_count;
   for (size_t column = 0; column < work->column_count; column += TILE_COLUMNS) {
     spread_codes(work, column, spread);
     for (size_t v = 0; v < TILE_VECTORS; v++)
       transpose_scales(work, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
+    const size_t tile_rows = needs_care ? CAREFUL_TILE_ROWS : TILE_ROWS;
     size_t row = 0;
-    for (; row + TILE_ROWS <= work->row_count; row += TILE_ROWS)
-      multiply_tile(work, row, column, spread, scales, biases, scale_count, TILE_ROWS, needs_care);
+    for (; row + tile_rows <= work->row_count; row += tile_rows)
+      multiply_tile(work, row, column, spread, scales, biases, scale_count, (int)tile_rows, needs_care);
     for (; row < work->row_count; row++)
       multiply_tile(work, row, column, spread, scales, biases, scale_count, 1, needs_care);
   }

@@ -14,9 +14,10 @@
 #define FEW_ROWS 4
 #define VECTOR_COLUMNS 4
 #define TILE_ROWS 4
+#define CAREFUL_TILE_ROWS TILE_ROWS
+#define SPREAD_CODE_BYTES 1
 #define TILE_VECTORS 4
 #define TILE_COLUMNS (TILE_VECTORS * VECTOR_COLUMNS)
-#define ROW_BYTES_AHEAD 4096
 
 // sums + the dot products of the four bytes of each lane.
 static inline int32x4_t dot(int32x4_t sums, int8x16_t a, int8x16_t b) {
@@ -147,13 +148,14 @@ static inline __attribute__((always_inline)) float32x4_t few_row(const fovea_qua
                                                                  const unsigned bits, const bool is_mxfp4) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
   const size_t block_bytes_count = FOVEA_CODE_BLOCK * bits / 8;
+  const uint8_t *ahead = p[0] + bytes_ahead(work, 4);
   float32x4_t total = vdupq_n_f32(0);
   for (size_t block = 0; block < blocks; block++) {
     const block_bytes activations = load_activations(x + block * FOVEA_CODE_BLOCK);
     int32x4_t s[4];
 #pragma clang loop unroll(full)
     for (int c = 0; c < 4; c++) {
-      if (bits == 8 || c % 2 == 0) __builtin_prefetch(p[0] + (block * 4 + (size_t)c) * block_bytes_count + ROW_BYTES_AHEAD);
+      if (bits == 8 || c % 2 == 0) __builtin_prefetch(ahead + (block * 4 + (size_t)c) * block_bytes_count);
       const block_bytes codes = load_codes(p[c] + block * block_bytes_count, bits, is_mxfp4);
       s[c] = dot(dot(vdupq_n_s32(0), codes.part[0], activations.part[0]), codes.part[1], activations.part[1]);
     }

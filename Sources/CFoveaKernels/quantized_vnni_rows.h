@@ -2,9 +2,9 @@
 // memory, and leave one vector of partial integer sums a row for 64 bytes of all four; these are then added up, and meet
 // their scales, for all 16 columns together. Memory rests meanwhile, so as much as possible is done while weights come.
 
-// How far ahead memory is asked for. Bytes go by faster than nibbles, and are asked for twice: hints get lost where too
-// many lines are under way already.
-#define ROW_PREFETCH_BYTES 4096
+// Bytes go by faster than nibbles, and are asked for once more so much further ahead: hints get lost where too many lines
+// are under way already.
+#define FURTHER_BYTES_AHEAD 4096
 
 // Lane 4 * q + c of the result is the sum of the lanes 4 * q … 4 * q + 3 of s[c].
 static inline __attribute__((always_inline)) __m512i add_quads(const __m512i s[4]) {
@@ -88,13 +88,14 @@ static inline __attribute__((always_inline)) void quantized_rows_of(const fovea_
 #pragma clang loop unroll(full)
       for (size_t c = 0; c < 4; c++)
         p[c] = weights->codes + (ptrdiff_t)held_column(work, column + first + c) * weights->code_stride;
+      const uint8_t *ahead = p[0] + bytes_ahead(work, 4);
       __m512i *sums = partial + first / 4 * steps, dots[4 * FEW_ROWS];
       size_t step = 0;
       for (; step < whole_steps; step++) {
 #pragma clang loop unroll(full)
         for (size_t c = 0; c < 4; c++) {
-          __builtin_prefetch(p[0] + 64 * (4 * step + c) + ROW_PREFETCH_BYTES);
-          if (!is_half) __builtin_prefetch(p[0] + 64 * (4 * step + c) + 2 * ROW_PREFETCH_BYTES);
+          __builtin_prefetch(ahead + 64 * (4 * step + c));
+          if (!is_half) __builtin_prefetch(ahead + 64 * (4 * step + c) + FURTHER_BYTES_AHEAD);
           multiply_bytes(_mm512_loadu_si512(p[c] + 64 * step), work->codes + step * step_codes, code_stride, dots + c,
                          rows, is_half, is_mxfp4);
         }

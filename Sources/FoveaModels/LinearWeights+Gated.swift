@@ -16,15 +16,15 @@ extension ComputeStream {
     let product = PreparedProduct(gate, inputs, kernels: kernels)
     let upProduct = up.map { PreparedProduct($0, inputs, kernels: kernels) }
     let blocks = PackedRows(outputs, for: next, kernels: kernels)
-    let columnCount = gate.outputSize
-    let grain = columnGrain(rowCount: activations.count, columnCounts: CollectionOfOne(columnCount))
+    let cut = ColumnCut(columnCount: gate.outputSize, rowCount: activations.count, threadCount: threadCount)
     let rowBlock = PieceHalves.rowsTogether(activations.count)
     let halves = PieceHalves(
-      count: rowBlock * grain, productScratch: product.scratchByteCount(columnCount: grain),
-      upScratch: upProduct?.scratchByteCount(columnCount: grain))
+      count: rowBlock * cut.longest, productScratch: product.scratchByteCount(columnCount: cut.longest),
+      upScratch: upProduct?.scratchByteCount(columnCount: cut.longest))
     let (element, width) = (outputs.type.kernelElement, outputs.type.byteCount)
-    forEachPiece((columnCount + grain - 1) / grain, scratchByteCount: halves.scratchByteCount) { piece, scratch in
-      let columns = piece * grain..<min(columnCount, (piece + 1) * grain)
+    forEachPiece(cut.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
+      let columns = cut.columns(piece)
+      guard !columns.isEmpty else { return }
       let gates = halves.gates(scratch)
       let ups = upProduct.map { _ in halves.ups(scratch) }
       for first in stride(from: 0, to: activations.count, by: rowBlock) {

@@ -84,23 +84,6 @@ struct LinearProduct {
 }
 
 extension ComputeStream {
-  /// Columns of one piece of products with so many columns each. One row: two pieces a thread, since weights come fastest
-  /// in long runs (4 to 16 were up to a fifth slower); many rows: at most 64, so that a piece's weights stay in the
-  /// second-level cache while the rows go by, and so many that the threads end together.
-  func columnGrain(rowCount: Int, columnCounts: some Sequence<Int>) -> Int {
-    guard rowCount >= 16 else {
-      let share = columnCounts.reduce(0, +) / (2 * threadCount)
-      return max(16, (share + 15) / 16 * 16)
-    }
-    var best = (grain: 64, longestShare: Int.max)
-    for grain in [64, 96, 32] {
-      let pieceCount = columnCounts.reduce(0) { $0 + ($1 + grain - 1) / grain }
-      let longestShare = (pieceCount + threadCount - 1) / threadCount * grain
-      if longestShare < best.longestShare { best = (grain, longestShare) }
-    }
-    return best.grain
-  }
-
   /// outputs = activations · weightsᵀ + bias, as one phase.
   func multiply(_ activations: ActivationRows, _ product: LinearProduct, accumulates: Bool = false) {
     multiply(prepare(activations, for: CollectionOfOne(product.weights)), product, accumulates: accumulates)
@@ -110,13 +93,11 @@ extension ComputeStream {
   func multiply(_ inputs: ProductInputs, _ product: LinearProduct, accumulates: Bool = false) {
     // A token has hundreds of these phases, and what one thread does alone here the others wait for: no allocations.
     let prepared = PreparedProduct(product.weights, inputs, kernels: kernelTable)
-    let (rowCount, columnCount) = (inputs.activations.count, product.weights.outputSize)
-    let grain = columnGrain(rowCount: rowCount, columnCounts: CollectionOfOne(columnCount))
+    let rowCount = inputs.activations.count
+    let cut = ColumnCut(columnCount: product.weights.outputSize, rowCount: rowCount, threadCount: threadCount)
     let (outputs, outputStride) = (product.outputs, product.outputStride)
-    forEachPiece(
-      (columnCount + grain - 1) / grain, scratchByteCount: prepared.scratchByteCount(columnCount: grain)
-    ) { piece, scratch in
-      let columns = piece * grain..<min(columnCount, (piece + 1) * grain)
+    forEachPiece(cut.count, scratchByteCount: prepared.scratchByteCount(columnCount: cut.longest)) { piece, scratch in
+      let columns = cut.columns(piece)
       prepared.multiply(
         rows: 0..<rowCount, columns: columns, outputs: outputs + columns.lowerBound, outputStride: outputStride,
         accumulates: accumulates, scratch: scratch)
@@ -133,16 +114,16 @@ extension ComputeStream {
         stride: product.outputStride
       )
     }
-    let columnCounts = products.map(\.weights.outputSize)
-    let grain = columnGrain(rowCount: activations.count, columnCounts: columnCounts)
-    let pieces = GroupPieces(columnCounts: columnCounts, grain: grain)
-    let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount(columnCount: grain)) }
-    forEachPiece(pieces.count, scratchByteCount: scratchByteCount) { piece, scratch in
-      let (index, columns) = pieces.piece(piece)
-      let (product, outputs, stride) = placed[index]
-      product.multiply(
-        rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound, outputStride: stride,
-        scratch: scratch)
+    let pieces = GroupPieces(
+      columnCounts: products.map(\.weights.outputSize), rowCount: activations.count, threadCount: threadCount)
+    let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount(columnCount: pieces.cut.longest)) }
+    forEachPiece(pieces.cut.count, scratchByteCount: scratchByteCount) { piece, scratch in
+      pieces.forEachPart(piece) { index, columns in
+        let (product, outputs, stride) = placed[index]
+        product.multiply(
+          rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound, outputStride: stride,
+          scratch: scratch)
+      }
     }
     withExtendedLifetime(products) {}
   }
