@@ -23,6 +23,7 @@ static void quantized_rows(const fovea_quantized_linear *work) {
 static inline __attribute__((always_inline)) void quantized_tiles(const fovea_quantized_linear *work,
                                                                   const bool needs_care) {
   const size_t scale_count = scale_float_count(work, VECTOR_COLUMNS);
+  const size_t tile_rows = needs_care ? CAREFUL_TILE_ROWS : TILE_ROWS;
   // Codes, then scales and biases, one vector of columns after the other.
   void *spread = work->scratch;
   float *scales = (float *)((char *)work->scratch + SPREAD_CODE_BYTES * fovea_code_stride(work->depth) * TILE_COLUMNS);
@@ -31,7 +32,6 @@ static inline __attribute__((always_inline)) void quantized_tiles(const fovea_qu
     spread_codes(work, column, spread);
     for (size_t v = 0; v < TILE_VECTORS; v++)
       transpose_scales(work, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
-    const size_t tile_rows = needs_care ? CAREFUL_TILE_ROWS : TILE_ROWS;
     size_t row = 0;
     for (; row + tile_rows <= work->row_count; row += tile_rows)
       multiply_tile(work, row, column, spread, scales, biases, scale_count, (int)tile_rows, needs_care);

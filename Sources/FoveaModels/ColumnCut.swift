@@ -1,6 +1,8 @@
+internal import FoveaCore
+
 /// How the columns of the products of one phase, laid end to end, are cut into pieces for the threads.
 package struct ColumnCut {
-  package let columnCount: Int
+  private let columnCount: Int
   /// How many pieces there are; some may be empty.
   package let count: Int
   /// The columns of the longest piece.
@@ -74,10 +76,8 @@ package struct GroupPieces {
     cut = ColumnCut(columnCount: end, rowCount: rowCount, threadCount: threadCount)
   }
 
-  /// Calls `body` with each product that has columns in a piece, and with those.
-  package func forEachPart(_ piece: Int, _ body: (_ product: Int, _ columns: Range<Int>) -> Void) {
-    let columns = cut.columns(piece)
-    guard !columns.isEmpty else { return }
+  /// Calls `body` with each product that has some of the columns of a piece, and with those.
+  package func forEachPart(of columns: Range<Int>, _ body: (_ product: Int, _ columns: Range<Int>) -> Void) {
     // The first product that ends after the piece's begin.
     var low = 0
     var high = ends.count - 1
@@ -91,6 +91,19 @@ package struct GroupPieces {
       let part = max(begin, columns.lowerBound)..<min(ends[low], columns.upperBound)
       if !part.isEmpty { body(low, part.lowerBound - begin..<part.upperBound - begin) }
       low += 1
+    }
+  }
+}
+
+extension ComputeStream {
+  /// Calls `body` with the columns of every piece that has some, as ``forEachPiece(_:scratchByteCount:order:_:)``.
+  func forEachPiece(
+    of cut: ColumnCut, scratchByteCount: Int,
+    _ body: (_ columns: Range<Int>, _ scratch: UnsafeMutableRawPointer) -> Void
+  ) {
+    forEachPiece(cut.count, scratchByteCount: scratchByteCount) { piece, scratch in
+      let columns = cut.columns(piece)
+      if !columns.isEmpty { body(columns, scratch) }
     }
   }
 }

@@ -22,9 +22,7 @@ extension ComputeStream {
       count: rowBlock * cut.longest, productScratch: product.scratchByteCount(columnCount: cut.longest),
       upScratch: upProduct?.scratchByteCount(columnCount: cut.longest))
     let (element, width) = (outputs.type.kernelElement, outputs.type.byteCount)
-    forEachPiece(cut.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
-      let columns = cut.columns(piece)
-      guard !columns.isEmpty else { return }
+    forEachPiece(of: cut, scratchByteCount: halves.scratchByteCount) { columns, scratch in
       let gates = halves.gates(scratch)
       let ups = upProduct.map { _ in halves.ups(scratch) }
       for first in stride(from: 0, to: activations.count, by: rowBlock) {

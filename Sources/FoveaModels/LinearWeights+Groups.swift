@@ -43,9 +43,9 @@ extension ComputeStream {
     let productScratch = (gateProducts + upProducts).map { $0.scratchByteCount(columnCount: innerGrain) }.max() ?? 0
     let halves = PieceHalves(
       count: rowBlock * innerGrain, productScratch: productScratch, upScratch: productScratch)
-    forEachPiece(inner.cut.count, scratchByteCount: halves.scratchByteCount) { piece, scratch in
+    forEachPiece(of: inner.cut, scratchByteCount: halves.scratchByteCount) { columns, scratch in
       let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
-      inner.forEachPart(piece) { index, columns in
+      inner.forEachPart(of: columns) { index, columns in
         let group = groups[index]
         for first in stride(from: 0, to: group.activations.count, by: rowBlock) {
           let rows = first..<min(group.activations.count, first + rowBlock)
@@ -75,8 +75,8 @@ extension ComputeStream {
       PreparedProduct($1.block.down, activated, group: $0, kernels: kernels)
     }
     let outerScratch = products.map { $0.scratchByteCount(columnCount: outer.cut.longest) }.max() ?? 0
-    forEachPiece(outer.cut.count, scratchByteCount: outerScratch) { piece, scratch in
-      outer.forEachPart(piece) { index, columns in
+    forEachPiece(of: outer.cut, scratchByteCount: outerScratch) { columns, scratch in
+      outer.forEachPart(of: columns) { index, columns in
         let group = groups[index]
         products[index].multiply(
           rows: rowRanges[index], columns: columns,

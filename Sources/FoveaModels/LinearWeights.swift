@@ -96,8 +96,8 @@ extension ComputeStream {
     let rowCount = inputs.activations.count
     let cut = ColumnCut(columnCount: product.weights.outputSize, rowCount: rowCount, threadCount: threadCount)
     let (outputs, outputStride) = (product.outputs, product.outputStride)
-    forEachPiece(cut.count, scratchByteCount: prepared.scratchByteCount(columnCount: cut.longest)) { piece, scratch in
-      let columns = cut.columns(piece)
+    let scratchByteCount = prepared.scratchByteCount(columnCount: cut.longest)
+    forEachPiece(of: cut, scratchByteCount: scratchByteCount) { columns, scratch in
       prepared.multiply(
         rows: 0..<rowCount, columns: columns, outputs: outputs + columns.lowerBound, outputStride: outputStride,
         accumulates: accumulates, scratch: scratch)
@@ -117,8 +117,8 @@ extension ComputeStream {
     let pieces = GroupPieces(
       columnCounts: products.map(\.weights.outputSize), rowCount: activations.count, threadCount: threadCount)
     let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount(columnCount: pieces.cut.longest)) }
-    forEachPiece(pieces.cut.count, scratchByteCount: scratchByteCount) { piece, scratch in
-      pieces.forEachPart(piece) { index, columns in
+    forEachPiece(of: pieces.cut, scratchByteCount: scratchByteCount) { columns, scratch in
+      pieces.forEachPart(of: columns) { index, columns in
         let (product, outputs, stride) = placed[index]
         product.multiply(
           rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound, outputStride: stride,

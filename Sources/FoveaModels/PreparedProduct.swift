@@ -68,7 +68,6 @@ struct PreparedProduct {
     rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int,
     accumulates: Bool = false, scratch: UnsafeMutableRawPointer, scratchHoldsWeights: Bool = false
   ) {
-    guard !columns.isEmpty else { return }
     var work = fovea_linear()
     work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
     work.activation_stride = activations.stride

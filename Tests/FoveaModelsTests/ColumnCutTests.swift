@@ -30,7 +30,7 @@ import Testing
       let pieces = GroupPieces(columnCounts: counts, rowCount: rowCount, threadCount: threadCount)
       var ends = counts.map { _ in 0 }
       for piece in 0..<pieces.cut.count {
-        pieces.forEachPart(piece) { product, columns in
+        pieces.forEachPart(of: pieces.cut.columns(piece)) { product, columns in
           #expect(columns.lowerBound == ends[product] && !columns.isEmpty)
           ends[product] = columns.upperBound
         }
