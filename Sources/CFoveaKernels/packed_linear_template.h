@@ -4,10 +4,14 @@
 // A tile of rows x vectors of columns holds one accumulator a lane and adds along the depth, one step after another, so
 // that an output's bits do not depend on the tile: 6 x 4 + 5 of 32 registers, 6 x 2 + 3 of 16.
 #define PACKED_ROWS 6
-// A line each time: weights of the next call come from memory while those of this one are at work.
-#define PREFETCH_BYTES 64
-// Steps between two hints. Where instructions are short there are fewer of them.
+// Weights come from memory while others are at work: of many rows each tile asks for some lines of the next call's, of
+// up to two tiles of rows, which are through too soon for that, each for all that its successor in the panels will read.
+#define LINE_BYTES 64
+#define FEW_PACKED_ROWS (2 * PACKED_ROWS)
+// Steps between two hints of many rows, and the lines of weights that so many steps read. Where instructions are short
+// there are fewer hints.
 #define PACKED_UNROLL (LANES == 8 ? 4 : 1)
+#define PACKED_LINES (PACKED_UNROLL * PANEL_VECTORS * LANES * (int)sizeof(float) / LINE_BYTES)
 
 // sums[r][v] += x[r][step] * weights[step][v].
 static inline __attribute__((always_inline)) void packed_step(V *sums, const float *const *x, const float *weights,
@@ -24,10 +28,15 @@ static inline __attribute__((always_inline)) void packed_step(V *sums, const flo
   }
 }
 
+static inline __attribute__((always_inline)) void ask_for_lines(const char *ahead, const int lines) {
+#pragma clang loop unroll(full)
+  for (int line = 0; line < lines; line++) __builtin_prefetch(ahead + line * LINE_BYTES, 0, 2);
+}
+
 static inline __attribute__((always_inline)) void packed_tile(const fovea_packed_linear *work, const float *weights,
                                                               const char *ahead, size_t row, size_t column,
-                                                              size_t columns, const int rows, const int vectors,
-                                                              const bool whole) {
+                                                              size_t columns, const int rows, const int lines,
+                                                              const int vectors, const bool whole) {
   V sums[PACKED_ROWS * PANEL_VECTORS];
   const float *x[PACKED_ROWS];
   float *out[PACKED_ROWS];
@@ -46,15 +55,15 @@ static inline __attribute__((always_inline)) void packed_tile(const fovea_packed
   size_t step = 0;
 #if LANES == 8
 #pragma clang loop unroll(disable)
-  for (; step + PACKED_UNROLL <= work->depth; step += PACKED_UNROLL, ahead += PREFETCH_BYTES) {
-    __builtin_prefetch(ahead, 0, 2);
+  for (; step + PACKED_UNROLL <= work->depth; step += PACKED_UNROLL, ahead += lines * LINE_BYTES) {
+    ask_for_lines(ahead, lines);
 #pragma clang loop unroll(full)
     for (size_t i = step; i < step + PACKED_UNROLL; i++) packed_step(sums, x, weights, i, rows, vectors);
   }
   for (; step < work->depth; step++) packed_step(sums, x, weights, step, rows, vectors);
 #else
   for (; step < work->depth; step++) {
-    __builtin_prefetch(ahead + step * PREFETCH_BYTES, 0, 2);
+    ask_for_lines(ahead + step * (size_t)(lines * LINE_BYTES), lines);
     packed_step(sums, x, weights, step, rows, vectors);
   }
 #endif
@@ -73,28 +82,36 @@ static inline __attribute__((always_inline)) void packed_tile(const fovea_packed
   }
 }
 
-#define PACKED_CALL(rows_constant, vectors_constant, whole)                                                      \
-  packed_tile(work, weights, ahead, row, column, columns, rows_constant, vectors_constant, whole)
+#define PACKED_CALL(vectors_constant, whole)                                                                     \
+  packed_tile(work, weights, ahead, row, column, columns, rows, lines, vectors_constant, whole)
 
 // `rows` rows of the panel at `column`; only the last panel is not whole.
 static inline __attribute__((always_inline)) void packed_rows(const fovea_packed_linear *work, const float *weights,
                                                               const char *ahead, size_t row, size_t column,
-                                                              size_t columns, const int rows) {
+                                                              size_t columns, const int rows, const int lines) {
   if (columns >= PANEL_VECTORS * LANES) {
-    PACKED_CALL(rows, PANEL_VECTORS, true);
+    PACKED_CALL(PANEL_VECTORS, true);
     return;
   }
   switch ((columns + LANES - 1) / LANES) {
-    case 1: PACKED_CALL(rows, 1, false); break;
-    case 2: PACKED_CALL(rows, 2, false); break;
+    case 1: PACKED_CALL(1, false); break;
+    case 2: PACKED_CALL(2, false); break;
 #if PANEL_VECTORS == 4
-    case 3: PACKED_CALL(rows, 3, false); break;
-    default: PACKED_CALL(rows, 4, false); break;
+    case 3: PACKED_CALL(3, false); break;
+    default: PACKED_CALL(4, false); break;
 #endif
   }
 }
+#undef PACKED_CALL
+
+#define PACKED_CASE(rows)                                                                                        \
+  case rows:                                                                                                     \
+    if (few) packed_rows(work, weights, ahead, row, column, columns, rows, PACKED_LINES);                        \
+    else packed_rows(work, weights, ahead, row, column, columns, rows, 1);                                       \
+    break
 
 static void packed_linear(const fovea_packed_linear *work) {
+  const bool few = work->row_count <= FEW_PACKED_ROWS;
   size_t fetched = 0, wanted = work->next ? work->column_count * work->depth * sizeof(float) : 0;
   for (size_t column = 0; column < work->column_count; column += PANEL_VECTORS * LANES) {
     const float *weights = (const float *)work->packed + column * work->depth;
@@ -105,20 +122,24 @@ static void packed_linear(const fovea_packed_linear *work) {
       size_t left = work->row_count - row;
       size_t rows = left >= 2 * PACKED_ROWS || left == PACKED_ROWS ? PACKED_ROWS : left > PACKED_ROWS ? (left + 1) / 2 : left;
       // Without anything to fetch, what is in the first-level cache already.
-      const char *ahead = fetched < wanted ? (const char *)work->next + fetched : (const char *)weights;
-      fetched += work->depth / PACKED_UNROLL * PREFETCH_BYTES;
+      const char *ahead = (const char *)weights;
+      if (few) ahead = (const char *)(weights + PANEL_VECTORS * LANES * work->depth);
+      else if (fetched < wanted) ahead = (const char *)work->next + fetched;
+      fetched += work->depth / PACKED_UNROLL * LINE_BYTES;
       switch (rows) {
-        case 1: packed_rows(work, weights, ahead, row, column, columns, 1); break;
-        case 2: packed_rows(work, weights, ahead, row, column, columns, 2); break;
-        case 3: packed_rows(work, weights, ahead, row, column, columns, 3); break;
-        case 4: packed_rows(work, weights, ahead, row, column, columns, 4); break;
-        case 5: packed_rows(work, weights, ahead, row, column, columns, 5); break;
-        default: packed_rows(work, weights, ahead, row, column, columns, 6); break;
+        PACKED_CASE(1);
+        PACKED_CASE(2);
+        PACKED_CASE(3);
+        PACKED_CASE(4);
+        PACKED_CASE(5);
+        PACKED_CASE(6);
       }
       row += rows;
     }
   }
 }
-#undef PACKED_CALL
-#undef PREFETCH_BYTES
+#undef PACKED_CASE
+#undef PACKED_LINES
 #undef PACKED_UNROLL
+#undef FEW_PACKED_ROWS
+#undef LINE_BYTES

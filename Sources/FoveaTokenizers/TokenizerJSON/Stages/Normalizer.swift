@@ -14,17 +14,17 @@ enum Normalizer: Sendable {
   func apply(to text: inout [UInt8]) throws(Regex.Failure) {
     switch self {
     case .unicode(let form): text = form.normalized(text)
-    case .lowercase: text.mapScalars { $0.properties.lowercaseMapping.unicodeScalars.map(\.self) }
+    case .lowercase: CharacterMapping.lowercase.apply(to: &text)
     case .strip(let left, let right):
       var range = text.indices
       if left { range = text[range].startAfterWhitespace..<range.upperBound }
       if right { range = range.lowerBound..<text[range].endBeforeWhitespace }
       if range != text.indices { text = Array(text[range]) }
-    case .stripAccents: text.mapScalars { $0.isMark ? [] : [$0] }
+    case .stripAccents: CharacterMapping.withoutMarks.apply(to: &text)
     case .replace(let pattern, let content): text = try pattern.replacing(text, with: content)
     case .prepend(let prefix): if !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
     case .bert(let normalizer): normalizer.apply(to: &text)
-    case .nmt: text.mapScalars { $0.nmtMapping }
+    case .nmt: CharacterMapping.nmt.apply(to: &text)
     case .precompiled(let rules): text = rules.normalized(text)
     case .byteLevel:
       var result: [UInt8] = []
@@ -42,45 +42,60 @@ struct BertNormalizer: Sendable {
   let lowercases: Bool
 
   func apply(to text: inout [UInt8]) {
-    if cleansText {
-      text.mapScalars { scalar in
-        if scalar.value == 0 || scalar == "\u{FFFD}" || scalar.isBertControl { return [] }
-        return [scalar.properties.isWhitespace ? " " : scalar]
-      }
-    }
-    if spacesChineseCharacters { text.mapScalars { $0.isChinese ? [" ", $0, " "] : [$0] } }
+    if cleansText { CharacterMapping.bertCleaning.apply(to: &text) }
+    if spacesChineseCharacters { CharacterMapping.spacedChinese.apply(to: &text) }
     if stripsAccents {
       text = NormalizationForm.canonicalDecomposition.normalized(text)
-      text.mapScalars { $0.properties.generalCategory == .nonspacingMark && $0.isOfUnicode8 ? [] : [$0] }
+      CharacterMapping.withoutBertAccents.apply(to: &text)
     }
-    if lowercases { text.mapScalars { $0.properties.lowercaseMapping.unicodeScalars.map(\.self) } }
+    if lowercases { CharacterMapping.lowercase.apply(to: &text) }
   }
 }
 
-extension [UInt8] {
-  /// Replaces each character by what `body` gives for it.
-  mutating func mapScalars(_ body: (Unicode.Scalar) -> [Unicode.Scalar]) {
-    // What becomes of the ASCII characters is found out once.
-    let ascii = (0..<0x80 as Range<UInt8>).map { byte in
+/// A rule that puts others in the place of single characters.
+private struct CharacterMapping: Sendable {
+  private let replacement: @Sendable (Unicode.Scalar) -> [Unicode.Scalar]
+  /// What becomes of the ASCII characters: found out once, not for every text.
+  private let ascii: [[UInt8]]
+
+  private init(_ replacement: @escaping @Sendable (Unicode.Scalar) -> [Unicode.Scalar]) {
+    self.replacement = replacement
+    ascii = (0..<0x80 as Range<UInt8>).map { byte in
       var bytes: [UInt8] = []
-      for scalar in body(Unicode.Scalar(byte)) { bytes.append(scalar) }
+      for scalar in replacement(Unicode.Scalar(byte)) { bytes.append(scalar) }
       return bytes
     }
+  }
+
+  static let lowercase = CharacterMapping { $0.properties.lowercaseMapping.unicodeScalars.map(\.self) }
+  static let withoutMarks = CharacterMapping { $0.isMark ? [] : [$0] }
+  static let nmt = CharacterMapping { $0.nmtMapping }
+  static let bertCleaning = CharacterMapping { scalar in
+    if scalar.value == 0 || scalar == "\u{FFFD}" || scalar.isBertControl { return [] }
+    return [scalar.properties.isWhitespace ? " " : scalar]
+  }
+  static let spacedChinese = CharacterMapping { $0.isChinese ? [" ", $0, " "] : [$0] }
+  static let withoutBertAccents = CharacterMapping {
+    $0.properties.generalCategory == .nonspacingMark && $0.isOfUnicode8 ? [] : [$0]
+  }
+
+  /// Replaces each character of `text`, which is valid UTF-8.
+  func apply(to text: inout [UInt8]) {
     var result: [UInt8] = []
-    result.reserveCapacity(count + count / 4)
+    result.reserveCapacity(text.count + text.count / 4)
     var index = 0
-    while index < count {
-      let byte = self[index]
+    while index < text.count {
+      let byte = text[index]
       if byte < 0x80 {
         let mapped = ascii[Int(byte)]
         if mapped.count == 1 { result.append(mapped[0]) } else { result.append(contentsOf: mapped) }
         index += 1
       } else {
-        for scalar in body(scalar(at: index)) { result.append(scalar) }
-        index += Self.characterByteCount(byte)
+        for scalar in replacement(text.scalar(at: index)) { result.append(scalar) }
+        index += [UInt8].characterByteCount(byte)
       }
     }
-    self = result
+    text = result
   }
 }
 
