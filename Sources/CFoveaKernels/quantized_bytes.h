@@ -61,13 +61,16 @@ static inline int32_t b_sum_across(B x) {
 // Columns whose scales are asked for ahead: they are a stream of their own, too slow for the prefetchers.
 #define SCALE_COLUMNS_AHEAD 16
 
-// The scales of 8 columns from `column` on, as [groups][8]; columns past the last repeat it.
-static void transpose_floats(const fovea_quantized_linear *work, size_t column, const float *base, float *target) {
-  const size_t groups = work->depth / work->weights.group_size;
-  for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
-    const float *p = base + (ptrdiff_t)held_column(work, column + c) * work->weights.scale_stride;
-    for (size_t group = 0; group < groups; group++) target[group * VECTOR_COLUMNS + c] = p[group];
-  }
+// The scales and biases of 8 columns from `column` on, as [groups][8], one by one; columns past the last repeat it.
+static void transpose_singly(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  for (size_t group = 0; group < work->depth / weights->group_size; group++)
+    for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
+      const size_t row = held_column(work, column + c), index = group * VECTOR_COLUMNS + c;
+      scales[index] = weight_scale(weights, row, group);
+      biases[index] =
+          weights->kind == FOVEA_MXFP4 ? -MXFP4_OFFSET * scales[index] : weight_bias(weights, row, group);
+    }
 }
 
 static inline __m256 b_widen(__m128i halves, const fovea_element element) {
@@ -75,28 +78,35 @@ static inline __m256 b_widen(__m128i halves, const fovea_element element) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
-// Eight groups of 8 columns, whose elements begin at columns[c] + start, to target[group][column].
-static inline __attribute__((always_inline)) void transpose_groups(const uint16_t *const columns[8], size_t start,
-                                                                   float *target, const fovea_element element) {
+// `count` elements from `p` on, 8 or 4, in the lowest lanes.
+static inline __attribute__((always_inline)) __m128i load_groups(const uint16_t *p, const int count) {
+  return count == 8 ? _mm_loadu_si128((const __m128i *)p) : _mm_loadl_epi64((const __m128i *)p);
+}
+
+// `count` groups, 8 or 4, of 8 columns, whose elements begin at `base` and each `stride` further, to
+// target[group][column].
+static inline __attribute__((always_inline)) void transpose_groups(const uint16_t *base, ptrdiff_t stride,
+                                                                   float *target, const int count,
+                                                                   const fovea_element element) {
   B rows[4], pairs[4], quads[4];
   // Columns 0 to 3 in the lower half, 4 to 7 in the upper one.
 #pragma clang loop unroll(full)
   for (int c = 0; c < 4; c++)
-    rows[c] = _mm256_inserti128_si256(
-        _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(columns[c] + start))),
-        _mm_loadu_si128((const __m128i *)(columns[c + 4] + start)), 1);
+    rows[c] = _mm256_inserti128_si256(_mm256_castsi128_si256(load_groups(base + c * stride, count)),
+                                      load_groups(base + (c + 4) * stride, count), 1);
+  // The second half of each array belongs to groups 4 to 7.
 #pragma clang loop unroll(full)
   for (int i = 0; i < 2; i++) {
     pairs[i] = _mm256_unpacklo_epi16(rows[2 * i], rows[2 * i + 1]);
     pairs[2 + i] = _mm256_unpackhi_epi16(rows[2 * i], rows[2 * i + 1]);
   }
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < count / 4; i++) {
     quads[2 * i] = _mm256_unpacklo_epi32(pairs[2 * i], pairs[2 * i + 1]);
     quads[2 * i + 1] = _mm256_unpackhi_epi32(pairs[2 * i], pairs[2 * i + 1]);
   }
 #pragma clang loop unroll(full)
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < count / 2; i++) {
     // Four columns of two groups in each half.
     __m256 first, second;
     if (element == FOVEA_BFLOAT16) {
@@ -112,55 +122,36 @@ static inline __attribute__((always_inline)) void transpose_groups(const uint16_
   }
 }
 
-// The same for scales and biases of 16 bits. The last groups overlap those before, so that vectors are full.
-static inline __attribute__((always_inline)) void transpose_halves(const fovea_quantized_linear *work, size_t column,
-                                                                   float *scales, float *biases,
+// The same for all groups, four at least. The last four may overlap those before.
+static inline __attribute__((always_inline)) void transpose_halves(const uint16_t *base, ptrdiff_t stride,
+                                                                   size_t groups, float *target,
                                                                    const fovea_element element) {
-  const fovea_quantized_matrix *weights = &work->weights;
-  const size_t groups = work->depth / weights->group_size;
-  const uint16_t *bases[2] = {weights->scales, weights->biases};
-  float *targets[2] = {scales, biases};
-  for (int which = 0; which < 2; which++) {
-    const uint16_t *columns[8];
-    uint16_t few[8][8];
-    if (column + 8 <= work->column_count) {
-      columns[0] = bases[which] + (ptrdiff_t)column * weights->scale_stride;
-      for (int c = 1; c < 8; c++) columns[c] = columns[c - 1] + weights->scale_stride;
-    } else {
-      for (size_t c = 0; c < 8; c++)
-        columns[c] = bases[which] + (ptrdiff_t)held_column(work, column + c) * weights->scale_stride;
-    }
-    const char *ahead = (const char *)(columns[0] + SCALE_COLUMNS_AHEAD * weights->scale_stride);
-    for (size_t i = 0; i < 8 * groups * sizeof(uint16_t); i += 64) __builtin_prefetch(ahead + i);
-    if (groups < 8) {
-      for (size_t c = 0; c < 8; c++) {
-        for (size_t group = 0; group < 8; group++) few[c][group] = columns[c][group < groups ? group : 0];
-        columns[c] = few[c];
-      }
-    }
-    // The scratch has room for whole vectors of groups.
-    for (size_t first = 0; first < groups; first += 8) {
-      const size_t start = first + 8 <= groups || groups < 8 ? first : groups - 8;
-      transpose_groups(columns, start, targets[which] + start * VECTOR_COLUMNS, element);
-    }
+  const char *ahead = (const char *)(base + SCALE_COLUMNS_AHEAD * stride);
+  for (size_t i = 0; i < VECTOR_COLUMNS * groups * sizeof(uint16_t); i += 64) __builtin_prefetch(ahead + i);
+  size_t first = 0;
+  for (; first + 8 <= groups; first += 8)
+    transpose_groups(base + first, stride, target + first * VECTOR_COLUMNS, 8, element);
+  for (; first < groups; first += 4) {
+    const size_t start = first + 4 <= groups ? first : groups - 4;
+    transpose_groups(base + start, stride, target + start * VECTOR_COLUMNS, 4, element);
   }
 }
 
 static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
   const fovea_quantized_matrix *weights = &work->weights;
-  if (weights->kind == FOVEA_MXFP4) {
-    for (size_t group = 0; group < work->depth / weights->group_size; group++) {
-      float *scale = scales + group * VECTOR_COLUMNS;
-      for (size_t c = 0; c < VECTOR_COLUMNS; c++) scale[c] = weight_scale(weights, held_column(work, column + c), group);
-      for (size_t c = 0; c < VECTOR_COLUMNS; c++) biases[group * VECTOR_COLUMNS + c] = -MXFP4_OFFSET * scale[c];
-    }
-  } else if (weights->scale_element == FOVEA_FLOAT32) {
-    transpose_floats(work, column, weights->scales, scales);
-    transpose_floats(work, column, weights->biases, biases);
-  } else if (weights->scale_element == FOVEA_FLOAT16) {
-    transpose_halves(work, column, scales, biases, FOVEA_FLOAT16);
-  } else {
-    transpose_halves(work, column, scales, biases, FOVEA_BFLOAT16);
+  const size_t groups = work->depth / weights->group_size;
+  const bool has_halves = weights->kind != FOVEA_MXFP4 && weights->scale_element != FOVEA_FLOAT32;
+  if (!has_halves || groups < 4 || column + VECTOR_COLUMNS > work->column_count) {
+    transpose_singly(work, column, scales, biases);
+    return;
+  }
+  const void *bases[2] = {weights->scales, weights->biases};
+  float *targets[2] = {scales, biases};
+  for (int which = 0; which < 2; which++) {
+    const uint16_t *base = (const uint16_t *)bases[which] + (ptrdiff_t)column * weights->scale_stride;
+    if (weights->scale_element == FOVEA_FLOAT16)
+      transpose_halves(base, weights->scale_stride, groups, targets[which], FOVEA_FLOAT16);
+    else transpose_halves(base, weights->scale_stride, groups, targets[which], FOVEA_BFLOAT16);
   }
 }
 

@@ -23,15 +23,30 @@ static inline B widen_pairs(B pairs) { return _mm256_madd_epi16(pairs, _mm256_se
 
 // MARK: A few rows
 
-// Lane by lane the dot products of four bytes of codes with those of x, in all lanes. `even` and `odd` are the bytes of x at
-// those places, with zeros between: a product of whole bytes leaves no room in 16 bits for another one.
-static inline B multiply_codes(B codes, B x, B even, B odd) {
+// A block of activations as bytes of codes meet it. Products of whole bytes leave no room in 16 bits for another one:
+// without the byte dot instruction both are widened to 16 bits, in halves.
+typedef struct {
+  B first, second;
+} block_activations;
+
+static inline block_activations load_activations(const int8_t *x) {
 #if BYTE_DOT
-  (void)even, (void)odd;
-  return _mm256_dpbusd_avx_epi32(b_zero(), codes, x);
+  return (block_activations){b_load(x), b_zero()};
 #else
-  (void)x;
-  return _mm256_add_epi32(widen_pairs(_mm256_maddubs_epi16(codes, even)), widen_pairs(_mm256_maddubs_epi16(codes, odd)));
+  const __m128i *halves = (const __m128i *)x;
+  return (block_activations){_mm256_cvtepi8_epi16(_mm_loadu_si128(halves)),
+                             _mm256_cvtepi8_epi16(_mm_loadu_si128(halves + 1))};
+#endif
+}
+
+// The products of a block of codes, added up to as many sums as there are lanes.
+static inline B multiply_codes(const uint8_t *codes, block_activations x) {
+#if BYTE_DOT
+  return _mm256_dpbusd_avx_epi32(b_zero(), b_load(codes), x.first);
+#else
+  const __m128i *halves = (const __m128i *)codes;
+  const B first = _mm256_cvtepu8_epi16(_mm_loadu_si128(halves)), second = _mm256_cvtepu8_epi16(_mm_loadu_si128(halves + 1));
+  return _mm256_add_epi32(_mm256_madd_epi16(first, x.first), _mm256_madd_epi16(second, x.second));
 #endif
 }
 
@@ -67,17 +82,15 @@ static inline __m256 row_of_bytes(const fovea_quantized_linear *work, const int8
                                   const uint8_t *const p[8], const float *scales) {
   const size_t blocks = work->depth / FOVEA_CODE_BLOCK, per_group = work->weights.group_size / FOVEA_CODE_BLOCK;
   const uint8_t *ahead = p[0] + bytes_ahead(work, 8);
-  const B even_bytes = _mm256_set1_epi16(0x00FF);
   block_scales next = {scales, per_group, per_group};
   __m256 total = _mm256_setzero_ps();
   for (size_t block = 0; block < blocks; block++) {
-    const B activations = b_load(x + block * FOVEA_CODE_BLOCK);
-    const B even = _mm256_and_si256(activations, even_bytes), odd = _mm256_andnot_si256(even_bytes, activations);
+    const block_activations activations = load_activations(x + block * FOVEA_CODE_BLOCK);
     B s[8], lower, upper;
 #pragma clang loop unroll(full)
     for (int c = 0; c < 8; c++) {
       if (c % 2 == 0) __builtin_prefetch(ahead + block * 8 * FOVEA_CODE_BLOCK + 32 * c);
-      s[c] = multiply_codes(b_load(p[c] + block * FOVEA_CODE_BLOCK), activations, even, odd);
+      s[c] = multiply_codes(p[c] + block * FOVEA_CODE_BLOCK, activations);
     }
     add_columns(s, &lower, &upper);
     total = b_add_block(_mm256_add_epi32(lower, upper), next_scale(&next), activation_scales[block], total);
