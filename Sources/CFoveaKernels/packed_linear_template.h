@@ -4,8 +4,8 @@
 // A tile of rows x vectors of columns holds one accumulator a lane and adds along the depth, one step after another, so
 // that an output's bits do not depend on the tile: 6 x 4 + 5 of 32 registers, 6 x 2 + 3 of 16.
 #define PACKED_ROWS 6
-// Weights come from memory while others are at work: of many rows each tile asks for some lines of the next call's, of
-// up to two tiles of rows, which are through too soon for that, each for all that its successor in the panels will read.
+// Weights come from memory while others are at work. With many rows a tile asks for a part of the next call's; with few,
+// at most two tiles, a panel is through too soon for that, and each tile asks for the whole of the next panel.
 #define LINE_BYTES 64
 #define FEW_PACKED_ROWS (2 * PACKED_ROWS)
 // Steps between two hints of many rows, and the lines of weights that so many steps read. Where instructions are short

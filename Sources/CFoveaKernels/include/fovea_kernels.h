@@ -68,7 +68,8 @@ typedef void (*fovea_row_pack_kernel)(const fovea_row_pack *work);
 // `packed` are the weights as `pack_keys` of the float32 layout lays out a block of keys: their rows are the keys,
 // `depth` is the dimension. One accumulator a lane, added step by step along k, so that a product may be cut along its
 // depth: with `continues` the sums go on from what outputs holds, and the bias comes with the last part. `next` is not
-// read but brought into the second-level cache along the way: packed weights of the same shape, or null.
+// read but brought into the second-level cache along the way: packed weights of the same shape, or null. Few rows bring
+// what follows `packed` there instead.
 typedef struct {
   const float *activations;  // [row_count, depth]
   ptrdiff_t activation_stride;

@@ -81,7 +81,7 @@ struct BenchTokenizerCommand: ParsableCommand {
           "load",
           "\(fixed(loadSeconds * 1000, 1)) ms, \(fixed(perEntry, 2)) µs for each of \(report.vocabularySize) tokens"
         ),
-        ("encode", "\(fixed(encodeSeconds * 1000, 1)) ms for \(report.bytes) bytes, \(report.tokens) tokens"),
+        ("encode", "\(fixed(encodeSeconds * 1000, 3)) ms for \(report.bytes) bytes, \(report.tokens) tokens"),
         ("speed", "\(fixed(report.megabytesPerSecond, 2)) MB/s"),
       ]))
   }
