@@ -99,4 +99,17 @@ static inline size_t held_column(const fovea_quantized_linear *work, size_t colu
   return column < work->column_count ? column : work->column_count - 1;
 }
 
+// The scales and biases of a vector of columns from `column` on, as [groups][columns], one by one: what the kernels do for
+// forms that are rare or short.
+static inline void transpose_singly(const fovea_quantized_linear *work, size_t column, size_t columns, float *scales,
+                                    float *biases) {
+  const fovea_quantized_matrix *weights = &work->weights;
+  for (size_t group = 0; group < work->depth / weights->group_size; group++)
+    for (size_t c = 0; c < columns; c++) {
+      const size_t row = held_column(work, column + c);
+      scales[group * columns + c] = weight_scale(weights, row, group);
+      biases[group * columns + c] = weight_bias(weights, row, group);
+    }
+}
+
 #endif

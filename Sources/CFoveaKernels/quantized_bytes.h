@@ -61,18 +61,6 @@ static inline int32_t b_sum_across(B x) {
 // Columns whose scales are asked for ahead: they are a stream of their own, too slow for the prefetchers.
 #define SCALE_COLUMNS_AHEAD 16
 
-// The scales and biases of 8 columns from `column` on, as [groups][8], one by one; columns past the last repeat it.
-static void transpose_singly(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
-  const fovea_quantized_matrix *weights = &work->weights;
-  for (size_t group = 0; group < work->depth / weights->group_size; group++)
-    for (size_t c = 0; c < VECTOR_COLUMNS; c++) {
-      const size_t row = held_column(work, column + c), index = group * VECTOR_COLUMNS + c;
-      scales[index] = weight_scale(weights, row, group);
-      biases[index] =
-          weights->kind == FOVEA_MXFP4 ? -MXFP4_OFFSET * scales[index] : weight_bias(weights, row, group);
-    }
-}
-
 static inline __m256 b_widen(__m128i halves, const fovea_element element) {
   if (element == FOVEA_FLOAT16) return _mm256_cvtph_ps(halves);
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
@@ -137,12 +125,13 @@ static inline __attribute__((always_inline)) void transpose_halves(const uint16_
   }
 }
 
+// The scales and biases of 8 columns from `column` on, as [groups][8].
 static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
   const fovea_quantized_matrix *weights = &work->weights;
   const size_t groups = work->depth / weights->group_size;
   const bool has_halves = weights->kind != FOVEA_MXFP4 && weights->scale_element != FOVEA_FLOAT32;
   if (!has_halves || groups < 4 || column + VECTOR_COLUMNS > work->column_count) {
-    transpose_singly(work, column, scales, biases);
+    transpose_singly(work, column, VECTOR_COLUMNS, scales, biases);
     return;
   }
   const void *bases[2] = {weights->scales, weights->biases};

@@ -100,12 +100,7 @@ static inline __attribute__((always_inline)) void transpose_elements(const fovea
 static void transpose_scales(const fovea_quantized_linear *work, size_t column, float *scales, float *biases) {
   const fovea_quantized_matrix *weights = &work->weights;
   if (weights->kind == FOVEA_MXFP4) {
-    for (size_t group = 0; group < work->depth / weights->group_size; group++) {
-      for (size_t c = 0; c < 4; c++) {
-        scales[group * 4 + c] = weight_scale(weights, held_column(work, column + c), group);
-        biases[group * 4 + c] = -MXFP4_OFFSET * scales[group * 4 + c];
-      }
-    }
+    transpose_singly(work, column, VECTOR_COLUMNS, scales, biases);
     return;
   }
   const void *bases[2] = {weights->scales, weights->biases};
