@@ -100,16 +100,28 @@ static void widen_boolean(const uint8_t *inputs, float *outputs, size_t count) {
 
 static double log_sum_exp(const float *inputs, size_t count) {
   if (count == 0) return -INFINITY;
-  V maxima = v_set1(-INFINITY);
-  for (size_t i = 0; i < count; i += LANES)
-    maxima = v_max(v_select_range(load_tail(inputs, i, count), v_set1(-INFINITY), (int32_t)i, 0, (int32_t)count), maxima);
-  float maximum = v_max_across(maxima);
+  const V lowest = v_set1(-INFINITY);
+  V maxima[4] = {lowest, lowest, lowest, lowest};
+  size_t i = 0;
+  for (; i + 4 * LANES <= count; i += 4 * LANES)
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < 4; j++) maxima[j] = v_max(v_load(inputs + i + j * LANES), maxima[j]);
+  for (; i < count; i += LANES)
+    maxima[0] = v_max(v_select_range(load_tail(inputs, i, count), lowest, (int32_t)i, 0, (int32_t)count), maxima[0]);
+  const float maximum = v_max_across(v_max(v_max(maxima[0], maxima[1]), v_max(maxima[2], maxima[3])));
   if (maximum == INFINITY) return INFINITY;
   // With nothing but -infinity every difference would be NaN.
-  V shift = v_set1(maximum == -INFINITY ? 0 : maximum);
+  const V shift = v_set1(maximum == -INFINITY ? 0 : maximum);
   double sum = 0;
-  for (size_t i = 0; i < count; i += LANES) {
-    V e = v_exp(v_sub(load_tail(inputs, i, count), shift));
+  // Four vectors are added before they are widened: a rounding or two of 2^-24, as each exponential has.
+  for (i = 0; i + 4 * LANES <= count; i += 4 * LANES) {
+    V e[4];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < 4; j++) e[j] = v_exp(v_sub(v_load(inputs + i + j * LANES), shift));
+    sum += v_sum_double(v_add(v_add(e[0], e[1]), v_add(e[2], e[3])));
+  }
+  for (; i < count; i += LANES) {
+    const V e = v_exp(v_sub(load_tail(inputs, i, count), shift));
     sum += v_sum_double(v_select_range(e, v_zero(), (int32_t)i, 0, (int32_t)count));
   }
   return (maximum == -INFINITY ? 0 : (double)maximum) + log(sum);

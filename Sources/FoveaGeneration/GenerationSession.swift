@@ -47,7 +47,8 @@ package final class GenerationSession: @unchecked Sendable {
     if let limit = evaluation.lengthLimit, tokens.count > limit {
       throw GenerationError.promptTooLong(tokenCount: tokens.count, contextLength: limit)
     }
-    sampler = try Sampler(options.sampling, vocabularySize: evaluator.vocabularySize, prompt: tokens)
+    sampler = try Sampler(
+      options.sampling, vocabularySize: evaluator.vocabularySize, prompt: tokens, stream: evaluator.stream)
     text = try TextAssembler(tokenizer, prompt: tokens, stopStrings: options.stopStrings)
     self.evaluator = evaluator
     self.options = options

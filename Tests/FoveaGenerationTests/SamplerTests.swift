@@ -44,6 +44,32 @@ import Darwin
     }
   }
 
+  @Test(arguments: cuts)
+  func threadsDrawTheSameOfALargeVocabulary(options: SamplingOptions) throws {
+    var options = options
+    options.seed = 12
+    let vocabularySize = 20_011
+    let streams = try [nil] + [1, 2, 3, 7].map { try ComputeStream(threadCount: $0) }
+    var samplers = try streams.map { try Sampler(options, vocabularySize: vocabularySize, stream: $0) }
+    var random = RandomGenerator(seed: 12)
+    for round in 0..<20 {
+      let logits = spikyLogits(vocabularySize, seed: UInt64(round))
+      let expected = referenceDraw(logits, options, &random)
+      let choices = try samplers.indices.map { try samplers[$0].choose(logits) }
+      #expect(choices[0].token == expected.token, "round \(round)")
+      #expect(abs(choices[0].logProbability - expected.logProbability) <= 2e-6, "round \(round)")
+      #expect(choices.allSatisfy { $0 == choices[0] }, "round \(round)")
+    }
+  }
+
+  @Test(arguments: [0, 5000, 20_010], [Float.nan, .infinity])
+  func oneUnusableLogitOfALargeVocabularyIsAnError(token: Int, value: Float) throws {
+    var logits = spikyLogits(20_011, seed: 1)
+    logits[token] = value
+    var sampler = try Sampler(SamplingOptions(temperature: 1), vocabularySize: 20_011, stream: .shared)
+    #expect(throws: GenerationError.noUsableLogits(position: 0)) { try sampler.choose(logits) }
+  }
+
   @Test func drawsEachTokenAsOftenAsItsProbabilitySays() throws {
     let logits: [Float] = [2, 1, 0, -1, -2]
     var sampler = try Sampler(SamplingOptions(temperature: 1, seed: 3), vocabularySize: 5)

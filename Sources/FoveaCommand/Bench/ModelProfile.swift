@@ -58,7 +58,8 @@ extension ModelBenchmark {
     let cache = model.makeCache()
     if test.depth > 0 { _ = try model.evaluate(randomTokens(test.depth), cache: cache, logits: .none) }
     let tokens = randomTokens(test.count)
-    var sampler = try Sampler(SamplingOptions(temperature: 0), vocabularySize: model.configuration.vocabularySize)
+    var sampler = try Sampler(
+      SamplingOptions(temperature: 0), vocabularySize: model.configuration.vocabularySize, stream: model.stream)
     try model.stream.run(measuring: profile) {
       guard test.kind == .generation else {
         _ = try model.evaluate(tokens, cache: cache)

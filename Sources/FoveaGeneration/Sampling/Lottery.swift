@@ -14,12 +14,15 @@ struct Lottery {
   private let options: SamplingOptions
   private var random: RandomGenerator
   private var selection = CandidateSelection()
+  /// Of the candidates.
   private var weights: [Double] = []
+  private let blocks: LogitBlocks
 
   /// Draws with a temperature above 0.
-  init(_ options: SamplingOptions, random: RandomGenerator) {
+  init(_ options: SamplingOptions, random: RandomGenerator, blocks: LogitBlocks) {
     self.options = options
     self.random = random
+    self.blocks = blocks
   }
 
   /// A token of `logits`, of which `maximum` is the highest.
@@ -31,7 +34,7 @@ struct Lottery {
       selection.selectLikeliest(options.topK, of: logits)
       keepTopP(of: selection.candidates.reduce(0) { $0 + weight($1.logit) }, weight)
     } else if options.topP < 1 {
-      let total = LogSumExp.sum(logits, maximum: maximum, scale: Float(scale))
+      let total = blocks.weightSum(logits, maximum: maximum, scale: Float(scale))
       let target = options.topP * total
       var sum = 0.0
       // All tokens with less than an equal share of 1 − topP have less than 1 − topP together: they cannot be needed.
@@ -44,8 +47,7 @@ struct Lottery {
       let minP = options.minP
       selection.selectLikeliest(of: logits, notBelow: lowestLogit(ofWeight: minP, maximum)) { weight($0.logit) < minP }
     } else {
-      let total = LogSumExp.weights(of: logits, maximum: maximum, scale: Float(scale), into: &weights)
-      return drawIndex(ofTotal: total)
+      return blocks.draw(random.nextUnit(), from: logits, maximum: maximum, scale: Float(scale))
     }
     weights.removeAll(keepingCapacity: true)
     var total = 0.0

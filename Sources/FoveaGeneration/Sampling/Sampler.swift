@@ -1,4 +1,4 @@
-internal import FoveaCore
+public import FoveaCore
 
 /// Chooses the tokens of one text, one after another.
 ///
@@ -18,15 +18,18 @@ public struct Sampler: Sendable {
   public let options: SamplingOptions
   /// The number of logits that each call takes.
   public let vocabularySize: Int
-  private let instructionSet: InstructionSet
+  private let blocks: LogitBlocks
   private var penalties: Penalties
   private var lottery: Lottery
   private var position: Int
 
   /// Prepares for a text that begins with `prompt`, whose tokens the repetition penalty sees.
   ///
+  /// - Parameter stream: whose threads share the work; nil: the calling thread does it alone. The choice is the same.
   /// - Throws: ``GenerationError`` for an option out of range, and for a biased or prompt token out of the vocabulary.
-  public init(_ options: SamplingOptions, vocabularySize: Int, prompt: [Int] = []) throws(GenerationError) {
+  public init(
+    _ options: SamplingOptions, vocabularySize: Int, prompt: [Int] = [], stream: ComputeStream? = nil
+  ) throws(GenerationError) {
     try options.validate()
     for token in prompt + options.logitBias.keys.sorted() where !(0..<vocabularySize).contains(token) {
       throw .tokenOutOfVocabulary(token: token, vocabularySize: vocabularySize)
@@ -37,9 +40,8 @@ public struct Sampler: Sendable {
     options.seed = seed
     self.options = options
     self.vocabularySize = vocabularySize
-    // Who names one that cannot run here has been told by the stream that made the logits.
-    instructionSet = (try? InstructionSet.selected()) ?? InstructionSet.available[0]
-    lottery = Lottery(options, random: RandomGenerator(seed: seed))
+    blocks = LogitBlocks(stream: stream)
+    lottery = Lottery(options, random: RandomGenerator(seed: seed), blocks: blocks)
     penalties = Penalties(options, vocabularySize: vocabularySize, prompt: prompt)
     position = prompt.count
   }
@@ -50,10 +52,13 @@ public struct Sampler: Sendable {
   /// - Throws: ``GenerationError/noUsableLogits(position:)`` where a logit is NaN or +infinity, or all are −infinity.
   public mutating func choose(_ logits: UnsafeBufferPointer<Float>) throws(GenerationError) -> Choice {
     precondition(logits.count == vocabularySize, "\(logits.count) logits for \(vocabularySize) tokens")
-    let raw = try summary(of: logits)
+    let raw = blocks.summary(of: logits)
+    // The sum is NaN where a logit is.
+    guard raw.logSum.isFinite else { throw .noUsableLogits(position: position) }
     let token = try penalties.withAdjusted(logits) { adjusted throws(GenerationError) -> Int in
-      let best = options.changesLogits ? try Sampler.likeliest(adjusted, position: position) : raw.likeliest
-      return options.temperature == 0 ? best : lottery.draw(from: adjusted, maximum: adjusted[best])
+      let best = options.changesLogits ? blocks.likeliest(of: adjusted) : raw.likeliest
+      guard best.logit.isFinite else { throw .noUsableLogits(position: position) }
+      return options.temperature == 0 ? best.token : lottery.draw(from: adjusted, maximum: best.logit)
     }
     penalties.append(token)
     position += 1
@@ -66,38 +71,5 @@ public struct Sampler: Sendable {
       Result { () throws(GenerationError) -> Choice in try choose(buffer) }
     }
     return try result.get()
-  }
-
-  private func summary(
-    of logits: UnsafeBufferPointer<Float>
-  ) throws(GenerationError) -> (likeliest: Int, logSum: Double) {
-    let best = try Sampler.likeliest(logits, position: position)
-    // Nearly all of a greedy choice's time: with the widest vectors it stays below 1 % of the time of a token.
-    let logSum = instructionSet.logSumExp(logits)
-    guard logSum.isFinite else { throw .noUsableLogits(position: position) }
-    return (best, logSum)
-  }
-
-  /// The lowest id among the highest logits.
-  private static func likeliest(
-    _ logits: UnsafeBufferPointer<Float>, position: Int
-  ) throws(GenerationError) -> Int {
-    // The highest value first, lane by lane, then its first place: several times as fast as one loop for both. A NaN
-    // is never greater, so it is passed over here; the sum of the weights finds it.
-    var lanes = SIMD16<Float>(repeating: -.infinity)
-    var index = 0
-    let bytes = UnsafeRawBufferPointer(logits)
-    while index + 16 <= logits.count {
-      // In bounds: 16 of the remaining elements.
-      let next = bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Float>.stride, as: SIMD16<Float>.self)
-      lanes.replace(with: next, where: next .> lanes)
-      index += 16
-    }
-    var maximum = lanes.max()
-    for index in index..<logits.count where logits[index] > maximum { maximum = logits[index] }
-    guard maximum > -.infinity, maximum < .infinity, let best = logits.firstIndex(of: maximum) else {
-      throw .noUsableLogits(position: position)
-    }
-    return best
   }
 }
