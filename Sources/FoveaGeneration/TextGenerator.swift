@@ -45,8 +45,8 @@ public final class TextGenerator: Sendable {
 
   /// Generates what follows `prompt`.
   ///
-  /// The model computes ahead of a slow reader, by some thousand events. It stops within a token when the reading task is
-  /// cancelled or the sequence is dropped.
+  /// An event reaches the reader within 10 ms and the time of a token. The model computes ahead of a slow reader, by some
+  /// thousand events. It stops within a token when the reading task is cancelled or the sequence is dropped.
   ///
   /// - Parameters:
   ///   - options: nil takes ``defaultOptions``.

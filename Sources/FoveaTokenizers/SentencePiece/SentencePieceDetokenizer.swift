@@ -67,8 +67,9 @@ let spaceSymbol: Unicode.Scalar = "\u{2581}"
 
 extension Substring.UnicodeScalarView {
   fileprivate var spacesRestored: String {
+    // A loop: what sequences offer instead looks its generic types up for every token.
     var result = String.UnicodeScalarView()
-    result.append(contentsOf: lazy.map { $0 == spaceSymbol ? " " : $0 })
+    for scalar in self { result.append(scalar == spaceSymbol ? " " : scalar) }
     return String(result)
   }
 }
