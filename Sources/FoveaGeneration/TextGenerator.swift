@@ -79,6 +79,8 @@ public final class TextGenerator: Sendable {
         try await outlet.catchUp()
         continuation.finish()
       } catch {
+        // What was written before is the reader's; only cancelling keeps it from there.
+        try? await outlet.catchUp()
         continuation.finish(throwing: error)
       }
     }

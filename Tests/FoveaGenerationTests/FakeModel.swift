@@ -10,6 +10,8 @@ struct FakeModel: TokenEvaluator {
   var endOfTextTokens = [2]
   let stream: ComputeStream
   let next: @Sendable ([Int]) -> Int
+  /// How many tokens a text has when evaluation fails.
+  var failingLength = Int.max
   /// How many tokens every evaluation had, in order, over all texts.
   let log = EvaluationLog()
 
@@ -33,6 +35,8 @@ struct FakeModel: TokenEvaluator {
     throw ModelError(.missingFile, file: path, "this model saves nothing")
   }
 }
+
+struct FakeFailure: Error {}
 
 final class EvaluationLog: Sendable {
   private let counts = Mutex<[Int]>([])
@@ -63,6 +67,7 @@ private final class FakeEvaluation: TokenEvaluation {
 
   func evaluate(_ tokens: [Int], wantsLogits: Bool) throws -> Tensor {
     self.tokens += tokens
+    if self.tokens.count >= model.failingLength { throw FakeFailure() }
     model.log.append(tokens.count)
     guard wantsLogits else { return Tensor(zeros: [0, model.vocabularySize]) }
     var logits = [Float](repeating: 0, count: model.vocabularySize)

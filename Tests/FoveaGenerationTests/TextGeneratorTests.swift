@@ -116,6 +116,18 @@ import Testing
     await #expect(throws: GenerationError.self) { try await collect(generator.generate([1], options: options)) }
   }
 
+  @Test func whatWasWrittenBeforeAnErrorIsRead() async throws {
+    var model = try FakeModel { _ in 100 }
+    model.failingLength = 10
+    let generator = try TextGenerator(evaluator: model, tokenizer: ByteTokenizer())
+    var pieceCount = 0
+    await #expect(throws: FakeFailure.self) {
+      for try await event in generator.generate("x") { if case .piece = event { pieceCount += 1 } }
+    }
+    // Two tokens of the prompt; the tenth is chosen and cannot be evaluated.
+    #expect(pieceCount == 8)
+  }
+
   @Test func aTokenizerLargerThanTheModelIsRefused() throws {
     let model = try FakeModel { _ in 2 }
     #expect {

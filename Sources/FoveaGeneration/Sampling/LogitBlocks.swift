@@ -13,7 +13,7 @@ internal import Darwin
 /// What a block gives and the order in which blocks are joined depend on neither the threads nor their number.
 struct LogitBlocks {
   /// Whose threads take the blocks; nil: only the caller's.
-  let stream: ComputeStream?
+  private let stream: ComputeStream?
   private let instructionSet: InstructionSet
 
   /// Logits of a block: so many that they take several times as long as handing out a block.
@@ -85,9 +85,9 @@ struct LogitBlocks {
   /// Σ exp((logits[i] − maximum) · scale), with weights of relative error below 2⁻²² and the sum in double.
   ///
   /// NaN in gives NaN out. `maximum` must be finite and no less than any logit, `scale` at least 0.
-  func weightSum(_ logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float) -> Double {
+  func weightSum(of logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float) -> Double {
     withBlocks(of: logits) { block, _ in
-      LogitBlocks.weightSum(block, maximum: maximum, scale: scale)
+      LogitBlocks.weightSum(of: block, maximum: maximum, scale: scale)
     } join: { sums in
       sums.reduce(0, +)
     }
@@ -97,7 +97,7 @@ struct LogitBlocks {
   /// under the same conditions.
   func draw(_ unit: Double, from logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float) -> Int {
     withBlocks(of: logits) { block, _ in
-      LogitBlocks.weightSum(block, maximum: maximum, scale: scale)
+      LogitBlocks.weightSum(of: block, maximum: maximum, scale: scale)
     } join: { sums in
       let target = unit * sums.reduce(0, +)
       var sum = 0.0
@@ -114,7 +114,7 @@ struct LogitBlocks {
     }
   }
 
-  private static func weightSum(_ logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float) -> Double {
+  private static func weightSum(of logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float) -> Double {
     var totals = SIMD4<Double>.zero
     var index = 0
     // In bounds: each step reads 4 of the remaining elements.

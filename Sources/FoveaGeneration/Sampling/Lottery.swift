@@ -34,7 +34,7 @@ struct Lottery {
       selection.selectLikeliest(options.topK, of: logits)
       keepTopP(of: selection.candidates.reduce(0) { $0 + weight($1.logit) }, weight)
     } else if options.topP < 1 {
-      let total = blocks.weightSum(logits, maximum: maximum, scale: Float(scale))
+      let total = blocks.weightSum(of: logits, maximum: maximum, scale: Float(scale))
       let target = options.topP * total
       var sum = 0.0
       // All tokens with less than an equal share of 1 − topP have less than 1 − topP together: they cannot be needed.
