@@ -35,33 +35,29 @@ struct LogitBlocks {
 
   /// The likeliest token.
   func likeliest(of logits: UnsafeBufferPointer<Float>) -> Likeliest {
-    summary(of: logits, hasSum: false).likeliest
+    withBlocks(of: logits, LogitBlocks.likeliest) { LogitBlocks.likeliest(among: $0) }
   }
 
   /// The likeliest token and log Σ exp(logit), accurate to about 10⁻⁶, NaN where a logit is.
   func summary(of logits: UnsafeBufferPointer<Float>) -> (likeliest: Likeliest, logSum: Double) {
-    summary(of: logits, hasSum: true)
-  }
-
-  private func summary(
-    of logits: UnsafeBufferPointer<Float>, hasSum: Bool
-  ) -> (likeliest: Likeliest, logSum: Double) {
     withBlocks(of: logits) { block, first in
-      var likeliest = LogitBlocks.likeliest(of: block)
-      likeliest.token += first
-      return (likeliest, hasSum ? instructionSet.logSumExp(block) : 0)
+      (likeliest: LogitBlocks.likeliest(of: block, first: first), logSum: instructionSet.logSumExp(block))
     } join: { blocks in
-      var likeliest = Likeliest()
-      for block in blocks where block.0.logit > likeliest.logit { likeliest = block.0 }
-      guard hasSum else { return (likeliest, 0) }
+      let likeliest = LogitBlocks.likeliest(among: blocks.lazy.map(\.likeliest))
       // A block with NaN or infinity has it for a sum, and so has the whole.
-      let highest = blocks.lazy.map(\.1).max() ?? -.infinity
+      let highest = blocks.lazy.map(\.logSum).max() ?? -.infinity
       guard highest.isFinite else { return (likeliest, highest) }
-      return (likeliest, highest + log(blocks.reduce(0) { $0 + exp($1.1 - highest) }))
+      return (likeliest, highest + log(blocks.reduce(0) { $0 + exp($1.logSum - highest) }))
     }
   }
 
-  private static func likeliest(of logits: UnsafeBufferPointer<Float>) -> Likeliest {
+  private static func likeliest(among blocks: some Sequence<Likeliest>) -> Likeliest {
+    // Among equals the first.
+    blocks.reduce(Likeliest()) { $1.logit > $0.logit ? $1 : $0 }
+  }
+
+  /// The likeliest of a block whose first token is `first`.
+  private static func likeliest(of logits: UnsafeBufferPointer<Float>, first: Int) -> Likeliest {
     // The highest value first, lane by lane, then its first place: several times as fast as one loop for both.
     var lanes = SIMD16<Float>(repeating: -.infinity)
     var index = 0
@@ -75,7 +71,7 @@ struct LogitBlocks {
     var maximum = lanes.max()
     for index in index..<logits.count where logits[index] > maximum { maximum = logits[index] }
     guard maximum > -.infinity, let token = logits.firstIndex(of: maximum) else { return Likeliest() }
-    return Likeliest(token: token, logit: maximum)
+    return Likeliest(token: first + token, logit: maximum)
   }
 
   // MARK: Weights
@@ -100,17 +96,10 @@ struct LogitBlocks {
       LogitBlocks.weightSum(of: block, maximum: maximum, scale: scale)
     } join: { sums in
       let target = unit * sums.reduce(0, +)
-      var sum = 0.0
-      // The last block with any weight where rounding leaves all below the target.
-      var drawn = (block: 0, before: 0.0)
-      for (block, blockSum) in sums.enumerated() where blockSum > 0 {
-        drawn = (block, sum)
-        sum += blockSum
-        if sum > target { break }
-      }
-      let first = drawn.block * LogitBlocks.length
-      let block = UnsafeBufferPointer(rebasing: logits[LogitBlocks.range(drawn.block, of: logits.count)])
-      return first + LogitBlocks.draw(target - drawn.before, from: block, maximum: maximum, scale: scale)
+      let (block, before) = sums.drawn(by: target)
+      let range = LogitBlocks.range(block, of: logits.count)
+      let weights = logits[range].lazy.map { LogitBlocks.weight($0, maximum: maximum, scale: scale) }
+      return range.lowerBound + weights.drawn(by: target - before).index
     }
   }
 
@@ -129,22 +118,6 @@ struct LogitBlocks {
       index += 1
     }
     return total
-  }
-
-  private static func draw(
-    _ target: Double, from logits: UnsafeBufferPointer<Float>, maximum: Float, scale: Float
-  ) -> Int {
-    var sum = 0.0
-    var last = 0
-    for (token, logit) in logits.enumerated() {
-      let weight = weight(logit, maximum: maximum, scale: scale)
-      guard weight > 0 else { continue }
-      sum += weight
-      last = token
-      if sum > target { return token }
-    }
-    // Reached only where rounding left the sum at the target.
-    return last
   }
 
   private static func weight(_ logit: Float, maximum: Float, scale: Float) -> Double {
@@ -198,5 +171,20 @@ struct LogitBlocks {
     let bits = unsafeBitCast(shifted, to: SIMD4<UInt32>.self)
     let scale = unsafeBitCast((bits &<< 23) &+ 0x3F80_0000, to: SIMD4<Float>.self)
     return (polynomial * scale).replacing(with: 0, where: x .< -87)
+  }
+}
+
+extension Sequence<Double> {
+  /// The first weight with which the sum of those up to it exceeds `target`, counted from 0, and the sum before it; where
+  /// rounding leaves all of them at the target, the last that is not 0.
+  func drawn(by target: Double) -> (index: Int, before: Double) {
+    var sum = 0.0
+    var last = (index: 0, before: 0.0)
+    for (index, weight) in enumerated() where weight > 0 {
+      last = (index, sum)
+      sum += weight
+      if sum > target { break }
+    }
+    return last
   }
 }

@@ -58,7 +58,7 @@ struct Lottery {
       weights.append(weight)
       total += weight
     }
-    return Int(selection.candidates[drawIndex(ofTotal: total)].token)
+    return Int(selection.candidates[weights.drawn(by: random.nextUnit() * total).index].token)
   }
 
   /// Keeps the fewest candidates whose weights add up to topP of `total`.
@@ -77,19 +77,5 @@ struct Lottery {
   private func lowestLogit(ofWeight weight: Double, _ maximum: Float) -> Float {
     let bound = Double(maximum) + log(weight) * options.temperature
     return Float(bound - 1e-3 * (1 + abs(bound)))
-  }
-
-  /// An index into `weights`, drawn in proportion to them.
-  private mutating func drawIndex(ofTotal total: Double) -> Int {
-    let target = random.nextUnit() * total
-    var sum = 0.0
-    var last = 0
-    for (index, weight) in weights.enumerated() where weight > 0 {
-      sum += weight
-      last = index
-      if sum > target { return index }
-    }
-    // Reached only where rounding left the sum at the target.
-    return last
   }
 }
