@@ -1,4 +1,5 @@
-    // The entries that every instruction set fills the same way, after ACTIVATION_CODES and QUANTIZED_LINEAR.
+    // The entries that every instruction set fills the same way, after ACTIVATION_CODES, QUANTIZED_LINEAR and
+    // PACKED_LINEAR_INT16.
     .linear[FOVEA_FLOAT32] = {linear_f32_f32, linear_f32_f16, linear_f32_bf16},
     .linear[FOVEA_BFLOAT16] = {NULL, NULL, linear_bf16_bf16},
 #ifdef LINEAR_TILE_ROWS
@@ -7,7 +8,10 @@
 #endif
     .activation_codes = ACTIVATION_CODES,
     .quantized_linear = QUANTIZED_LINEAR,
-    .packed_linear = packed_linear,
+    .packed_linear = packed_linear_float32,
+    .packed_linear_int16 = PACKED_LINEAR_INT16,
+    .round_int16 = round_int16,
+    .pack_int16 = pack_int16,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
     .activate = activate,
@@ -29,3 +33,4 @@
     .scale = scale,
 #undef ACTIVATION_CODES
 #undef QUANTIZED_LINEAR
+#undef PACKED_LINEAR_INT16

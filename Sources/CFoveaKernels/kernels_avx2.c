@@ -32,6 +32,15 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
+#define NAME(x) x##_float32
+#define MULTIPLY_ADD(acc, a, w) v_fma(a, w, acc)
+#define GROUP_STEPS 0
+#include "packed_linear_template.h"
+
+#include "int16_rounding.h"
+#define NAME(x) x##_int16
+#define MULTIPLY_ADD(acc, a, w) (V)i_dot_int16((I)(acc), (I)(a), (I)(w))
+#define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
 #include "packed_linear_template.h"
 
 #define CODED_KEY_VECTORS 1
@@ -42,15 +51,24 @@ const fovea_kernels fovea_kernels_avx2 = {
     .name = "avx2",
 #define ACTIVATION_CODES fovea_activation_codes_avx2
 #define QUANTIZED_LINEAR fovea_quantized_linear_avx2
+#define PACKED_LINEAR_INT16 packed_linear_int16
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };
+#pragma clang attribute pop
 
-// With the byte dot instruction: Intel Alder Lake (2021), AMD Zen 5 (2024), and later.
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
+#define NAME(x) x##_int16_vnni
+#define MULTIPLY_ADD(acc, a, w) (V)_mm256_dpwssd_avx_epi32((I)(acc), (I)(a), (I)(w))
+#define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
+#include "packed_linear_template.h"
+
+// With the dot instructions of integers: Intel Alder Lake (2021), AMD Zen 5 (2024), and later.
 const fovea_kernels fovea_kernels_avxvnni = {
     .name = "avxvnni",
 #define ACTIVATION_CODES fovea_activation_codes_avx2
 #define QUANTIZED_LINEAR fovea_quantized_linear_avxvnni
+#define PACKED_LINEAR_INT16 packed_linear_int16_vnni
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

@@ -48,6 +48,15 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
+#define NAME(x) x##_float32
+#define MULTIPLY_ADD(acc, a, w) v_fma(a, w, acc)
+#define GROUP_STEPS 0
+#include "packed_linear_template.h"
+
+#include "int16_rounding.h"
+#define NAME(x) x##_int16
+#define MULTIPLY_ADD(acc, a, w) (V)_mm512_dpwssd_epi32((I)(acc), (I)(a), (I)(w))
+#define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
 #include "packed_linear_template.h"
 
 // sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.
@@ -104,6 +113,7 @@ const fovea_kernels fovea_kernels_avx512bf16 = {
     .name = "avx512bf16",
 #define ACTIVATION_CODES fovea_activation_codes_avx512vnni
 #define QUANTIZED_LINEAR fovea_quantized_linear_avx512vnni
+#define PACKED_LINEAR_INT16 packed_linear_int16
 #include "kernel_table.h"
     .pack_queries[FOVEA_TILE_BFLOAT16] = pack_queries_bfloat16,
     .pack_keys[FOVEA_TILE_BFLOAT16] = pack_keys_bfloat16,

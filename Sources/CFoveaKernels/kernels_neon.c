@@ -28,6 +28,15 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
+#define NAME(x) x##_float32
+#define MULTIPLY_ADD(acc, a, w) v_fma(a, w, acc)
+#define GROUP_STEPS 0
+#include "packed_linear_template.h"
+
+#include "int16_rounding.h"
+#define NAME(x) x##_int16
+#define MULTIPLY_ADD(acc, a, w) (V)i_dot_int16((I)(acc), (I)(a), (I)(w))
+#define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
 #include "packed_linear_template.h"
 
 #define CODED_KEY_VECTORS 2
@@ -38,6 +47,7 @@ const fovea_kernels fovea_kernels_neon = {
     .name = "neon",
 #define ACTIVATION_CODES fovea_activation_codes_neon
 #define QUANTIZED_LINEAR fovea_quantized_linear_neon
+#define PACKED_LINEAR_INT16 packed_linear_int16
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };
@@ -47,6 +57,7 @@ const fovea_kernels fovea_kernels_dotprod = {
     .name = "dotprod",
 #define ACTIVATION_CODES fovea_activation_codes_neon
 #define QUANTIZED_LINEAR fovea_quantized_linear_dotprod
+#define PACKED_LINEAR_INT16 packed_linear_int16
 #include "kernel_table.h"
     .attention_rows[FOVEA_TILE_FLOAT32] = attention_rows_float32,
 };

@@ -84,9 +84,9 @@ static void linear_f32_bf16(const fovea_linear *work) { linear(work, FOVEA_FLOAT
 static void linear_bf16_bf16(const fovea_linear *work) { linear(work, FOVEA_BFLOAT16, FOVEA_BFLOAT16); }
 
 // Packed keys are rows here.
-static void packed_linear(const fovea_packed_linear *work) {
+static void packed_linear_float32(const fovea_packed_linear *work) {
   for (size_t row = 0; row < work->row_count; row++) {
-    const float *x = work->activations + (ptrdiff_t)row * work->activation_stride;
+    const float *x = (const float *)work->activations + (ptrdiff_t)row * work->activation_stride;
     for (size_t column = 0; column < work->column_count; column++) {
       const float *w = (const float *)work->packed + column * work->depth;
       float *out = work->outputs + (ptrdiff_t)row * work->output_stride + column;
@@ -96,6 +96,8 @@ static void packed_linear(const fovea_packed_linear *work) {
     }
   }
 }
+
+#include "int16_scalar.h"
 
 static void rms_norm(const fovea_rms_norm *work) {
   for (size_t row = 0; row < work->row_count; row++) {
@@ -308,5 +310,6 @@ const fovea_kernels fovea_kernels_scalar = {
     .name = "scalar",
 #define ACTIVATION_CODES activation_codes
 #define QUANTIZED_LINEAR quantized_linear
+#define PACKED_LINEAR_INT16 packed_linear_int16
 #include "kernel_table.h"
 };

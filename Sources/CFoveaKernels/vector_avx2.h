@@ -163,7 +163,8 @@ LOAD_COLUMNS(v_load_columns_f16, uint16_t, v_load_f16)
 LOAD_COLUMNS(v_load_columns_bf16, uint16_t, v_load_bf16)
 #undef LOAD_COLUMNS
 
-// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane.
+// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane,
+// `i_store_int16` the lower half.
 typedef __m256i I;
 static inline I i_load(const void *p) { return _mm256_loadu_si256(p); }
 static inline I i_set1(int32_t x) { return _mm256_set1_epi32(x); }
@@ -180,6 +181,16 @@ static inline void i_store_bytes(uint8_t *p, I x) {
                                          0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
   __m256i packed = _mm256_shuffle_epi8(x, bytes);
   _mm_storel_epi64((__m128i *)p, _mm_unpacklo_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1)));
+}
+static inline void i_store_int16(int16_t *p, I x) {
+  _mm_storeu_si128((__m128i *)p, _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+}
+// sums + the dot product of the two signed 16-bit integers of each lane.
+// Products wait in no register: the compiler would add several of them before the sums, which then go through memory.
+static inline __attribute__((always_inline)) I i_dot_int16(I sums, I a, I b) {
+  sums = _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+  __asm__("" : "+x"(sums));
+  return sums;
 }
 // sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.
 static inline I i_dot(I sums, I codes, I factors) {

@@ -201,7 +201,8 @@ static inline void v_transpose(V rows[LANES]) {
   }
 }
 
-// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane.
+// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane,
+// `i_store_int16` the lower half.
 typedef __m512i I;
 static inline I i_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline I i_set1(int32_t x) { return _mm512_set1_epi32(x); }
@@ -214,6 +215,13 @@ static inline I i_round(V x) { return _mm512_cvtps_epi32(x); }
 static inline V v_from_integers(I x) { return _mm512_cvtepi32_ps(x); }
 static inline V v_from_bits(I x) { return _mm512_castsi512_ps(x); }
 static inline void i_store_bytes(uint8_t *p, I x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x)); }
+static inline void i_store_int16(int16_t *p, I x) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(x)); }
+// sums + the dot product of the two signed 16-bit integers of each lane.
+static inline __attribute__((always_inline)) I i_dot_int16(I sums, I a, I b) {
+  sums = _mm512_add_epi32(sums, _mm512_madd_epi16(a, b));
+  __asm__("" : "+v"(sums));  // products are not added among themselves first, for which registers would not do
+  return sums;
+}
 // `x` where `condition` is not 0, else 0.
 static inline V v_where(V condition, V x) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(condition, v_zero(), _CMP_NEQ_UQ), x);

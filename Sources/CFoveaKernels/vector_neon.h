@@ -136,7 +136,8 @@ LOAD_COLUMNS(v_load_columns_f16, uint16_t, v_load_f16)
 LOAD_COLUMNS(v_load_columns_bf16, uint16_t, v_load_bf16)
 #undef LOAD_COLUMNS
 
-// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane.
+// 32-bit lanes of integers. `i_round` gives the nearest integer; `i_store_bytes` keeps the lowest byte of each lane,
+// `i_store_int16` the lower half.
 typedef int32x4_t I;
 static inline I i_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
 static inline I i_set1(int32_t x) { return vdupq_n_s32(x); }
@@ -152,6 +153,13 @@ static inline void i_store_bytes(uint8_t *p, I x) {
   int16x4_t halves = vmovn_s32(x);
   int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
   memcpy(p, &bytes, 4);
+}
+static inline void i_store_int16(int16_t *p, I x) { vst1_s16(p, vmovn_s32(x)); }
+// sums + the dot product of the two signed 16-bit integers of each lane.
+static inline I i_dot_int16(I sums, I a, I b) {
+  int16x8_t pairs = vreinterpretq_s16_s32(a), others = vreinterpretq_s16_s32(b);
+  int32x4_t low = vmull_s16(vget_low_s16(pairs), vget_low_s16(others)), high = vmull_high_s16(pairs, others);
+  return vaddq_s32(sums, vpaddq_s32(low, high));
 }
 // sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`. A product of
 // two fits into 16 bits: 255 * -128.

@@ -40,7 +40,9 @@ struct LoadSettings {
     case Int(FOVEA_PRECISION_NATIVE): precision = .native
     case Int(FOVEA_PRECISION_FLOAT32): precision = .float32
     case Int(FOVEA_PRECISION_BFLOAT16): precision = .bfloat16
-    default: throw .invalid("precision is \(given.precision), expected 0 (native), 1 (float32) or 2 (bfloat16)")
+    case Int(FOVEA_PRECISION_INT16): precision = .int16
+    default:
+      throw .invalid("precision is \(given.precision), expected 0 (native), 1 (float32), 2 (bfloat16) or 3 (int16)")
     }
     guard (0...1024).contains(given.thread_count) else {
       throw .invalid("thread_count is \(given.thread_count), expected 0 to 1024")

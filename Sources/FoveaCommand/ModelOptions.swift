@@ -39,7 +39,11 @@ struct ComputeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How many threads compute (default: what the process may use).", valueName: "n"))
   var threads: Int?
 
-  @Option(help: "The arithmetic: as the checkpoint is stored, float32 throughout, or with weights rounded to bfloat16.")
+  @Option(
+    help: """
+      The arithmetic: as the checkpoint is stored, float32 throughout, with weights rounded to bfloat16, or, for encoders, \
+      with the factors of products rounded to 16-bit integers.
+      """)
   var precision: Precision = .native
 
   func validate() throws {

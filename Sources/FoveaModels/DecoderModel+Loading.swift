@@ -34,6 +34,12 @@ extension DecoderModel {
     cacheFormat: CacheFormat = CacheFormat()
   ) throws -> DecoderModel {
     let configuration = try ModelConfiguration.load(folder: folder)
+    guard Precision.ofDecoders.contains(precision) else {
+      throw ModelError(
+        .unsupportedFeature, file: "\(folder)/\(ModelConfiguration.fileName)",
+        "precision '\(precision.rawValue)' is for encoders, this is a decoder: expected one of "
+          + Precision.ofDecoders.map(\.rawValue).joined(separator: ", "))
+    }
     let checkpoint = try Checkpoint.open(folder: folder)
     let computeStream: ComputeStream
     if let stream { computeStream = stream } else { computeStream = try .shared }

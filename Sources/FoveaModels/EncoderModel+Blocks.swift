@@ -34,6 +34,9 @@ private struct BlockLayout {
   let attended: Int
   /// What a block adds to the hidden states.
   let branch: Int
+  /// Rounded rows: what enters a product, and a part of what is between the matrices of the feed-forward block.
+  let rounded: Int
+  let roundedPart: Int
   let attention: Int
   let byteCount: Int
 
@@ -46,14 +49,19 @@ private struct BlockLayout {
     let hiddenSize = model.configuration.hiddenSize
     var end = 0
     // Buffers that begin at the same place of a page get in each other's way in the first-level cache.
-    func reserve(_ width: Int, _ index: Int) -> Int {
+    func reserve(_ byteCount: Int, _ index: Int) -> Int {
       let begin = (end + 4095) / 4096 * 4096 + index * 512
-      end = begin + rowCount * width * MemoryLayout<Float>.stride
+      end = begin + byteCount
       return begin
     }
-    _ = reserve(max(3 * hiddenSize, PackedWeights.stepsPerPart), 0)
-    attended = reserve(hiddenSize, 1)
-    branch = reserve(hiddenSize, 2)
+    let hiddenByteCount = rowCount * hiddenSize * MemoryLayout<Float>.stride
+    let partByteCount = rowCount * PackedWeights.stepsPerPart * MemoryLayout<Float>.stride
+    let form = PackedForm(model.precision)
+    _ = reserve(max(3 * hiddenByteCount, partByteCount), 0)
+    attended = reserve(hiddenByteCount, 1)
+    branch = reserve(hiddenByteCount, 2)
+    rounded = reserve(form.inputByteCount(rowCount: rowCount, depth: hiddenSize), 3)
+    roundedPart = reserve(form.inputByteCount(rowCount: rowCount, depth: PackedWeights.stepsPerPart), 4)
     attention = (end + 4095) / 4096 * 4096
     // A sequence is at most as long as its block.
     let engine = model.attention(hiddenStates, into: hiddenStates.base, hiddenStates)
@@ -70,6 +78,8 @@ private struct BlockWorker {
   let projected: ActivationRows
   let attended: ActivationRows
   let branch: ActivationRows
+  let rounded: UnsafeMutableRawPointer
+  let roundedPart: UnsafeMutableRawPointer
   let attentionScratch: UnsafeMutableRawPointer
 
   init(
@@ -86,6 +96,8 @@ private struct BlockWorker {
     projected = rows(layout.projected, 3 * hiddenSize)
     attended = rows(layout.attended, hiddenSize)
     branch = rows(layout.branch, hiddenSize)
+    rounded = scratch + layout.rounded
+    roundedPart = scratch + layout.roundedPart
     attentionScratch = scratch + layout.attention
   }
 
@@ -111,9 +123,10 @@ private struct BlockWorker {
   }
 
   private func multiply(_ activations: ActivationRows, _ weights: PackedWeights, into outputs: ActivationRows) {
+    let inputs = weights.form.inputs(kernels, activations, depth: weights.inputSize, memory: rounded)
     for piece in 0..<weights.pieceCount {
       weights.multiply(
-        kernels, activations, piece: piece, outputs: outputs.floats() + piece * PackedWeights.columnsPerPiece,
+        kernels, inputs, piece: piece, outputs: outputs.floats() + piece * PackedWeights.columnsPerPiece,
         outputStride: outputs.stride)
     }
   }
@@ -123,20 +136,23 @@ private struct BlockWorker {
     let activated = projected.floats()
     let rowCount = hiddenStates.count
     let width = PackedWeights.columnsPerPiece
+    let inputs = up.form.inputs(kernels, hiddenStates, depth: up.inputSize, memory: rounded)
     for part in 0..<down.partCount {
       let columns = PackedWeights.steps(part, of: down.inputSize)
       for piece in columns.lowerBound / width..<(columns.upperBound + width - 1) / width {
         up.multiply(
-          kernels, hiddenStates, piece: piece, outputs: activated + piece * width - columns.lowerBound,
+          kernels, inputs, piece: piece, outputs: activated + piece * width - columns.lowerBound,
           outputStride: columns.count)
       }
       model.configuration.activation.apply(
         kernels, gate: activated, up: nil, outputs: activated, outputElement: FOVEA_FLOAT32,
         count: rowCount * columns.count)
+      let rows = ActivationRows(base: activated, type: .float32, stride: columns.count, count: rowCount)
+      let partInputs = down.form.inputs(kernels, rows, depth: columns.count, memory: roundedPart)
       for piece in 0..<down.pieceCount {
         down.multiply(
-          kernels, activated, stride: columns.count, rowCount: rowCount, part: part, piece: piece,
-          outputs: branch.floats() + piece * width, outputStride: branch.stride)
+          kernels, partInputs, part: part, piece: piece, outputs: branch.floats() + piece * width,
+          outputStride: branch.stride)
       }
     }
   }

@@ -3,7 +3,7 @@ internal import FoveaSafetensors
 
 /// A product of an encoder's layer in the form that its activations need.
 enum EncoderProduct: Sendable {
-  /// A float32 copy for float32 activations.
+  /// A copy for float32 activations.
   case packed(PackedWeights)
   /// Views of the checkpoint, for bfloat16 activations; their outputs lie side by side.
   case stored([LinearWeights])
@@ -11,21 +11,21 @@ enum EncoderProduct: Sendable {
   /// The products of all layers, each of some matrices with the same input. Packed ones share one block of memory: large
   /// enough for huge pages, without which every panel would wait for the translation of its addresses.
   static func products(
-    _ linears: [[LinearWeights]], activationType: ElementType, on stream: ComputeStream
+    _ linears: [[LinearWeights]], activationType: ElementType, form: PackedForm, on stream: ComputeStream
   ) -> [EncoderProduct] {
     guard activationType != .bfloat16 else { return linears.map(EncoderProduct.stored) }
     // Every product begins at a cache line.
-    let counts = linears.map { (PackedWeights.elementCount($0) + 15) / 16 * 16 }
-    let storage = TensorStorage(uninitializedByteCount: counts.reduce(0, +) * MemoryLayout<Float>.stride)
+    let sizes = linears.map { (PackedWeights.size($0, form: form) + 15) / 16 * 16 }
+    let storage = TensorStorage(uninitializedByteCount: sizes.reduce(0, +) * MemoryLayout<Float>.stride)
     var offset = 0
     return stream.run {
-      zip(linears, counts).map { linears, count in
+      zip(linears, sizes).map { linears, size in
         defer {
-          offset += count
+          offset += size
           // The copy is what is read from now on.
           for linear in linears { linear.matrix.tensor.releasePages() }
         }
-        return .packed(PackedWeights(linears, storage: storage, offset: offset, on: stream))
+        return .packed(PackedWeights(linears, form: form, storage: storage, offset: offset, on: stream))
       }
     }
   }
@@ -114,7 +114,8 @@ struct EncoderWeights: Sendable {
     let storedType = types.count == 1 ? types.first ?? .float32 : .float32
     self.storedType = storedType
     let products = EncoderProduct.products(
-      stored.flatMap { $0 }, activationType: EncoderWeights.activationType(storedType, precision), on: stream)
+      stored.flatMap { $0 }, activationType: EncoderWeights.activationType(storedType, precision),
+      form: PackedForm(precision), on: stream)
     layers = try (0..<configuration.layerCount).map { index in
       EncoderLayer(
         projections: products[4 * index], outputProjection: products[4 * index + 1],
@@ -125,6 +126,6 @@ struct EncoderWeights: Sendable {
 
   /// Activations are bfloat16 only if they meet nothing but bfloat16 weights.
   static func activationType(_ storedType: ElementType, _ precision: Precision) -> ElementType {
-    precision != .float32 && storedType == .bfloat16 ? .bfloat16 : .float32
+    (precision == .native || precision == .bfloat16) && storedType == .bfloat16 ? .bfloat16 : .float32
   }
 }

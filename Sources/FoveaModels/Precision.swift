@@ -10,4 +10,11 @@ public enum Precision: String, Sendable, CaseIterable {
   /// model is loaded, into memory of their own. Half the memory traffic of a float32 checkpoint, at a cosine of about
   /// 0.9999 to what it gives. Codes of quantised weights stay as they are.
   case bfloat16
+  /// For encoders: as ``float32``, but the factors of matrix products are integers of 16 bits with a scale for each 128
+  /// elements of a row, whose products are summed exactly. Half the memory of float32 and the integer dot instructions, at
+  /// a cosine of about 0.999999 to float32.
+  case int16
+
+  /// Those that decoders know.
+  public static let ofDecoders: [Precision] = [.native, .float32, .bfloat16]
 }

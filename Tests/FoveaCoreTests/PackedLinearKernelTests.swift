@@ -31,7 +31,7 @@ import Testing
         let activations = x.baseAddress.assumingMemoryBound(to: Float.self) + (1 + first * depth + start)
         var work = fovea_packed_linear(
           activations: activations,
-          activation_stride: depth, packed: UnsafeRawPointer(packed.baseAddress),
+          activation_stride: depth, activation_scales: nil, packed: UnsafeRawPointer(packed.baseAddress),
           bias: isLast ? UnsafePointer(biasTensor.baseAddress.assumingMemoryBound(to: Float.self)) + 1 : nil,
           outputs: outputs.baseAddress.assumingMemoryBound(to: Float.self) + first * columns, output_stride: columns,
           row_count: min(rowsPerCall, rows - first), column_count: columns, depth: part, continues: index > 0,

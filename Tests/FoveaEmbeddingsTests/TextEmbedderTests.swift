@@ -80,6 +80,42 @@ import Testing
     }
   }
 
+  @Test(
+    "encoders with 16-bit integers stay near float32, the same bits in any batch and on any threads",
+    arguments: ["bert_mean", "xlm_roberta", "bert_bfloat16"])
+  func integerFactors(name: String) async throws {
+    let fixture = EmbeddingFixture(name: name)
+    let tokens = try fixture.expected().tokens
+    let float32 = try await fixture.embedder().embed(tokens: tokens)
+    for instructionSet in InstructionSet.available {
+      func embedder(threadCount: Int) async throws -> TextEmbedder {
+        let stream = try ComputeStream(threadCount: threadCount, instructionSet: instructionSet)
+        return try await TextEmbedder.load(fixture.folder, precision: .int16, stream: stream)
+      }
+      let (shared, alone) = (try await embedder(threadCount: 3), try await embedder(threadCount: 1))
+      let embeddings = try await shared.embed(tokens: tokens)
+      for (embedding, expected) in zip(embeddings, float32) where !expected.values.allSatisfy({ $0 == 0 }) {
+        #expect(try Similarity.cosine(embedding.values, expected.values) >= 0.999999)
+      }
+      #expect(embeddings != float32)
+      #expect(try await alone.embed(tokens: tokens.reversed()) == embeddings.reversed(), "\(instructionSet.name)")
+      #expect(try await shared.embed(tokens: [tokens[6]]) == [embeddings[6]], "\(instructionSet.name) alone")
+      let many = (0..<40).flatMap { _ in tokens }
+      #expect(
+        try await alone.embed(tokens: many) == (0..<40).flatMap { _ in embeddings }, "\(instructionSet.name) in blocks")
+    }
+  }
+
+  @Test("16-bit integers are refused for decoders")
+  func integerFactorsOfDecoders() async throws {
+    let fixture = EmbeddingFixture(name: "qwen3")
+    let error = await #expect(throws: ModelError.self) {
+      try await TextEmbedder.load(fixture.folder, precision: .int16, threadCount: 1)
+    }
+    #expect(error?.kind == .unsupportedFeature)
+    #expect(error?.description.contains("int16") == true)
+  }
+
   @Test("tokens beyond the limit are cut, reported, or refused")
   func truncation() async throws {
     let embedder = try await EmbeddingFixture(name: "bert_mean").embedder()

@@ -126,7 +126,7 @@ import Testing
   func sameBits(name: String) throws {
     let golden = try GoldenModel(name)
     let usesLong = try ModelConfiguration.load(folder: golden.folder).rotary.isLong
-    for precision in Precision.allCases {
+    for precision in Precision.ofDecoders {
       let tokens = (0..<97).map { golden.expected.tokens[$0 % golden.expected.tokens.count] }
       for instructionSet in InstructionSet.available {
         var whole: [Float] = []

@@ -23,7 +23,7 @@ __all__ = [
     "Detokenizer", "Embedder", "Embeddings", "FoveaError", "Generation", "Model", "Session", "Tokenizer", "attention",
     "prepare", "version"]
 
-_PRECISIONS = {"native": 0, "float32": 1, "bfloat16": 2}
+_PRECISIONS = {"native": 0, "float32": 1, "bfloat16": 2, "int16": 3}
 _LOGITS = {"none": 0, "last": 1, "all": 2}
 _FINISH_REASONS = ("end_of_text", "stop_string", "length", "cancelled")
 

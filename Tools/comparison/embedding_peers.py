@@ -58,13 +58,15 @@ class Fovea:
             return report["single_text_seconds"] if single else len(texts) / report["texts_per_second"]
 
 
-class FoveaBfloat16(Fovea):
-    """The weights rounded to bfloat16 at load, whose products take the dot instruction."""
+class RoundedFovea(Fovea):
+    """With the factors of products rounded: to integers of 16 bits, or to bfloat16 with its dot instruction."""
 
-    name = "fovea, bfloat16"
+    def __init__(self, folder: pathlib.Path, options: argparse.Namespace, precision: str):
+        super().__init__(folder, options)
+        self.precision, self.name = precision, f"fovea, {precision}"
 
     def run(self, *arguments: str) -> str:
-        return super().run(*arguments, "--precision", "bfloat16")
+        return super().run(*arguments, "--precision", self.precision)
 
 
 class Peer:

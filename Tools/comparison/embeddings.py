@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
 
-from embedding_peers import Fovea, FoveaBfloat16, LlamaCpp, OnnxRuntime, SentenceTransformers  # noqa: E402
+from embedding_peers import Fovea, LlamaCpp, OnnxRuntime, RoundedFovea, SentenceTransformers  # noqa: E402
 from embedding_texts import cut_texts, varied_texts  # noqa: E402
 from model_folder import model_folder  # noqa: E402
 
@@ -45,7 +45,9 @@ def check(folder: pathlib.Path, model: SentenceTransformer, options: argparse.Na
     different = [index for index, (got, wanted) in enumerate(zip(ids, expected, strict=True)) if got != wanted]
     print(f"{len(texts) - len(different)} of {len(texts)} texts of {min(map(len, ids))} to {max(map(len, ids))} tokens "
           "have the tokenizer's ids", file=sys.stderr)
-    compare_vectors("fovea", fovea.embed(texts), model.encode(texts, batch_size=16, show_progress_bar=False))
+    vectors = model.encode(texts, batch_size=16, show_progress_bar=False)
+    for variant in (fovea, RoundedFovea(folder, options, "int16")):
+        compare_vectors(variant.name, variant.embed(texts), vectors)
     if different:
         raise SystemExit(f"text {different[0]}, {texts[different[0]][:40]!r}, has other ids")
     check_variants(folder, texts[:150], options)
@@ -79,26 +81,30 @@ def measure(peers: list, texts: list[str], rounds: int, single: bool) -> dict:
     for _ in range(rounds):
         for peer in peers:
             seconds[peer.name].append(peer.time(texts, single))
-    ratios = {name: sorted(other / own for own, other in zip(seconds["fovea"], values))
-              for name, values in seconds.items() if name != "fovea"}
+    own = [peer.name for peer in peers if isinstance(peer, Fovea)]
     return {"seconds": {name: statistics.median(values) for name, values in seconds.items()},
-            "ratios": {name: {"median": statistics.median(values), "minimum": values[0], "maximum": values[-1]}
-                       for name, values in ratios.items()}}
+            "ratios": {name: {fovea: spread(seconds[fovea], values) for fovea in own}
+                       for name, values in seconds.items() if name not in own}}
+
+
+def spread(own: list[float], others: list[float]) -> dict:
+    ratios = sorted(other / mine for mine, other in zip(own, others))
+    return {"median": statistics.median(ratios), "minimum": ratios[0], "maximum": ratios[-1]}
 
 
 def show(title: str, result: dict, unit) -> None:
     print(title)
     for name, seconds in result["seconds"].items():
-        ratio = result["ratios"].get(name)
-        faster = f"   fovea {ratio['median']:.2f}x [{ratio['minimum']:.2f}–{ratio['maximum']:.2f}]" if ratio else ""
-        print(f"  {name:24} {unit(seconds):>24}{faster}", flush=True)
+        ratios = ", ".join(f"{fovea.removeprefix('fovea, ')} {ratio['median']:.2f}x [{ratio['minimum']:.2f}–{ratio['maximum']:.2f}]"
+                           for fovea, ratio in result["ratios"].get(name, {}).items())
+        print(f"  {name:24} {unit(seconds):>24}   {ratios}".rstrip(), flush=True)
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="Tools/compare embeddings", description=__doc__)
     parser.add_argument("--model", type=model_folder, required=True, help="a folder of sentence-transformers: BERT, mean")
     parser.add_argument("--check", action="store_true", help="compare ids and vectors of varied texts; time nothing")
-    parser.add_argument("--peers", default="sentence-transformers,onnxruntime,llama.cpp,bfloat16")
+    parser.add_argument("--peers", default="int16,bfloat16,sentence-transformers,onnxruntime,llama.cpp")
     parser.add_argument("--texts", type=int, help="default: 2000, with --check 1000")
     parser.add_argument("--batch", default="8,16,32", help="texts a batch of those that pad: each takes its best")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -113,8 +119,7 @@ def parse_options() -> argparse.Namespace:
 
 def load_peers(folder: pathlib.Path, model: SentenceTransformer, options: argparse.Namespace) -> list:
     peers = [Fovea(folder, options)]
-    if "bfloat16" in options.peers:
-        peers.append(FoveaBfloat16(folder, options))
+    peers += [RoundedFovea(folder, options, name) for name in ("int16", "bfloat16") if name in options.peers]
     for kind in (SentenceTransformers, OnnxRuntime, LlamaCpp):
         if kind.name not in options.peers:
             continue

@@ -257,6 +257,43 @@ static void check_quantized(const fovea_kernels *table) {
       }
 }
 
+// The sums of a group are exact; what is left are a few float32 roundings, the same for every table but the reference.
+static void check_int16(const fovea_kernels *table) {
+  enum { MOST_DEPTH = 384, MOST_SIZE = MOST_DEPTH / 2 + 4 + MOST_DEPTH / FOVEA_INT16_GROUP };
+  static float x[ROWS * MOST_DEPTH], w[COLUMNS * MOST_DEPTH], bias[COLUMNS];
+  static float rounded_x[ROWS * MOST_SIZE], rounded_w[COLUMNS * MOST_SIZE], packed[2][128 * MOST_SIZE];
+  static float outputs[2][ROWS * COLUMNS];
+  const fovea_kernels *tables[2] = {&fovea_kernels_scalar, table};
+  for (size_t i = 0; i < sizeof x / 4; i++) x[i] = next_value();
+  for (size_t i = 0; i < sizeof w / 4; i++) w[i] = next_value();
+  for (size_t i = 0; i < COLUMNS; i++) bias[i] = next_value();
+  for (size_t depth = 0; depth <= MOST_DEPTH; depth += depth < 24 ? 1 : 60) {
+    const ptrdiff_t size = (ptrdiff_t)fovea_int16_row_size(depth), steps = (ptrdiff_t)fovea_int16_step_count(depth);
+    fovea_int16_rows rows = {x, (ptrdiff_t)depth, ROWS, depth, rounded_x, size};
+    fovea_int16_rows columns = {w, (ptrdiff_t)depth, COLUMNS, depth, rounded_w, size};
+    table->round_int16(&rows);
+    table->round_int16(&columns);
+    for (int side = 0; side < 2; side++) {
+      fovea_int16_pack pack = {rounded_w, size, COLUMNS, depth, 0, packed[side]};
+      tables[side]->pack_int16(&pack);
+      fovea_packed_linear work = {rounded_x, size,    rounded_x + steps, packed[side], bias,  outputs[side],
+                                  COLUMNS,   ROWS,    COLUMNS,           depth,        false, NULL};
+      tables[side]->packed_linear_int16(&work);
+    }
+    compare(table->name, "packed linear of int16", outputs[0], outputs[1], ROWS * COLUMNS, 2e-5);
+    // Rounding: both tables within half a scale of the elements.
+    static float reference[ROWS * MOST_SIZE];
+    rows.rows = reference;
+    fovea_kernels_scalar.round_int16(&rows);
+    for (size_t row = 0; row < ROWS; row++) {
+      const int16_t *got = (const int16_t *)(rounded_x + (ptrdiff_t)row * size);
+      const int16_t *expected = (const int16_t *)(reference + (ptrdiff_t)row * size);
+      for (ptrdiff_t i = 0; i < 2 * steps; i++)
+        if (abs(got[i] - expected[i]) > 1) fail(table->name, "rounding to int16", (size_t)i, expected[i], got[i]);
+    }
+  }
+}
+
 int main(void) {
   for (const fovea_kernels *const *table = fovea_kernels_all(); *table; table++) {
     if (!fovea_kernels_supported(*table)) continue;
@@ -268,6 +305,7 @@ int main(void) {
     check_attention(*table);
     check_coded(*table);
     check_quantized(*table);
+    check_int16(*table);
     printf("%s: agrees with the scalar reference\n", (*table)->name);
   }
   return 0;

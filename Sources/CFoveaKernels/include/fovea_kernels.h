@@ -16,6 +16,7 @@
 
 #include "fovea_coded.h"
 #include "fovea_element.h"
+#include "fovea_int16.h"
 #include "fovea_quantized.h"
 
 // outputs[r, c] = sum over k of activations[r, k] * weights[c, k] (+ bias[c]) (+ the old outputs[r, c]), float32.
@@ -65,15 +66,18 @@ typedef void (*fovea_row_pack_kernel)(const fovea_row_pack *work);
 
 // outputs[r, c] = sum over k of activations[r, k] * weights[c, k] (+ the old outputs[r, c]) (+ bias[c]), float32.
 //
-// `packed` are the weights as `pack_keys` of the float32 layout lays out a block of keys: their rows are the keys,
-// `depth` is the dimension. One accumulator a lane, added step by step along k, so that a product may be cut along its
-// depth: with `continues` the sums go on from what outputs holds, and the bias comes with the last part. `next` is not
-// read but brought into the second-level cache along the way: packed weights of the same shape, or null. Few rows bring
-// what follows `packed` there instead.
+// For packed_linear `packed` are the weights as `pack_keys` of the float32 layout lays out a block of keys: their rows are
+// the keys, `depth` is the dimension. One accumulator a lane, added step by step along k, so that a product may be cut
+// along its depth: with `continues` the sums go on from what outputs holds, and the bias comes with the last part. For
+// packed_linear_int16 activations are rounded rows and weights packed ones: the sum of a group is exact and enters the
+// outputs as fma(sum * weight scale, activation scale, outputs), so that its bits are the same for all tables but the
+// reference; parts begin with a group. `next` is not read but brought into the second-level cache along the way: packed
+// weights of the same shape, or null. Few rows bring what follows `packed` there instead.
 typedef struct {
-  const float *activations;  // [row_count, depth]
-  ptrdiff_t activation_stride;
-  const void *packed;  // [column_count, depth]; column_count is at most FOVEA_KEY_BLOCK
+  const void *activations;      // [row_count, depth]: float32, or the integers of rounded rows
+  ptrdiff_t activation_stride;  // in 4 bytes
+  const float *activation_scales;  // of the first row; of the others as far apart as the rows
+  const void *packed;  // [column_count, depth]; column_count is at most FOVEA_KEY_BLOCK, or 64 of int16
   const float *bias;   // [column_count], or null
   float *outputs;      // [row_count, column_count]
   ptrdiff_t output_stride;
@@ -253,6 +257,10 @@ typedef struct {
   void (*activation_codes)(const fovea_activation_codes *work);
   void (*quantized_linear)(const fovea_quantized_linear *work);
   void (*packed_linear)(const fovea_packed_linear *work);
+  // The same on integers of 16 bits.
+  void (*packed_linear_int16)(const fovea_packed_linear *work);
+  void (*round_int16)(const fovea_int16_rows *work);
+  void (*pack_int16)(const fovea_int16_pack *work);
 
   void (*rms_norm)(const fovea_rms_norm *work);
   void (*layer_norm)(const fovea_layer_norm *work);
