@@ -12,7 +12,7 @@ public enum Precision: String, Sendable, CaseIterable {
   case bfloat16
   /// For encoders: as ``float32``, but the factors of matrix products are integers of 16 bits with a scale for each 128
   /// elements of a row, whose products are summed exactly. Half the memory of float32 and the integer dot instructions, at
-  /// a cosine of about 0.999999 to float32.
+  /// a cosine of about 0.9999997 to float32.
   case int16
 
   /// Those that decoders know.
