@@ -32,16 +32,8 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
-#define NAME(x) x##_float32
-#define MULTIPLY_ADD(acc, a, w) v_fma(a, w, acc)
-#define GROUP_STEPS 0
-#include "packed_linear_template.h"
-
-#include "int16_rounding.h"
-#define NAME(x) x##_int16
-#define MULTIPLY_ADD(acc, a, w) (V)i_dot_int16((I)(acc), (I)(a), (I)(w))
-#define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
-#include "packed_linear_template.h"
+#define INT16_DOT i_dot_int16
+#include "packed_linear_kernels.h"
 
 #define CODED_KEY_VECTORS 1
 #define CODED_VALUE_VECTORS(rows) 1

@@ -48,16 +48,8 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
-#define NAME(x) x##_float32
-#define MULTIPLY_ADD(acc, a, w) v_fma(a, w, acc)
-#define GROUP_STEPS 0
-#include "packed_linear_template.h"
-
-#include "int16_rounding.h"
-#define NAME(x) x##_int16
-#define MULTIPLY_ADD(acc, a, w) (V)_mm512_dpwssd_epi32((I)(acc), (I)(a), (I)(w))
-#define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
-#include "packed_linear_template.h"
+#define INT16_DOT _mm512_dpwssd_epi32
+#include "packed_linear_kernels.h"
 
 // sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.
 static inline I i_dot(I sums, I codes, I factors) { return _mm512_dpbusd_epi32(sums, codes, factors); }
