@@ -4,16 +4,9 @@ static void layer_norm(const fovea_layer_norm *work) {
   const size_t dimension = work->dimension;
   for (size_t row = 0; row < work->row_count; row++) {
     const float *x = work->inputs + (ptrdiff_t)row * work->input_stride;
-    V sums = v_zero();
-    for (size_t i = 0; i < dimension; i += LANES) sums = v_add(sums, load_tail(x, i, dimension));
-    V mean = v_set1(v_sum(sums) / (float)dimension);
-    V squares = v_zero();
-    for (size_t i = 0; i < dimension; i += LANES) {
-      // The lanes of a tail hold 0, not the mean.
-      V d = v_select_range(v_sub(load_tail(x, i, dimension), mean), v_zero(), (int32_t)i, 0, (int32_t)dimension);
-      squares = v_fma(d, d, squares);
-    }
-    V scale = v_set1(1.0f / sqrtf(v_sum(squares) / (float)dimension + work->epsilon));
+    const float average = row_sum(x, dimension) / (float)dimension;
+    const V mean = v_set1(average);
+    const V scale = v_set1(1.0f / sqrtf(squared_distances(x, dimension, average) / (float)dimension + work->epsilon));
     size_t out = (size_t)((ptrdiff_t)row * work->output_stride);
     for (size_t i = 0; i < dimension; i += LANES) {
       V v = v_mul(v_sub(load_tail(x, i, dimension), mean), scale);

@@ -44,6 +44,10 @@ void fovea_spin_pause(void) {
 #endif
 }
 
+void fovea_fetch(const void *base, size_t byte_count) {
+  for (size_t i = 0; i < byte_count; i += 64) __builtin_prefetch((const char *)base + i);
+}
+
 static size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 size_t fovea_padded_value_dimension(size_t value_dimension) { return round_up(value_dimension, 16); }

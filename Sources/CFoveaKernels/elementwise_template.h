@@ -39,6 +39,40 @@ static inline V load_tail(const float *p, size_t index, size_t count) {
   return count - index >= LANES ? v_load(p + index) : v_load_first(p + index, count - index);
 }
 
+static inline float sum_of_chains(const V sums[4]) {
+  return v_sum(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3])));
+}
+
+// The sum of a row. Four chains go side by side: one would wait for its additions.
+static inline float row_sum(const float *x, size_t count) {
+  V sums[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+  size_t i = 0;
+  for (; i + 4 * LANES <= count; i += 4 * LANES)
+#pragma clang loop unroll(full)
+    for (int chain = 0; chain < 4; chain++) sums[chain] = v_add(sums[chain], v_load(x + i + chain * LANES));
+  for (; i < count; i += LANES) sums[0] = v_add(sums[0], load_tail(x, i, count));
+  return sum_of_chains(sums);
+}
+
+// The sum of the squares of a row's distances to `mean`.
+static inline __attribute__((always_inline)) float squared_distances(const float *x, size_t count, float mean) {
+  const V means = v_set1(mean);
+  V sums[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+  size_t i = 0;
+  for (; i + 4 * LANES <= count; i += 4 * LANES)
+#pragma clang loop unroll(full)
+    for (int chain = 0; chain < 4; chain++) {
+      V d = v_sub(v_load(x + i + chain * LANES), means);
+      sums[chain] = v_fma(d, d, sums[chain]);
+    }
+  for (; i < count; i += LANES) {
+    // The lanes of a tail hold 0, not the mean.
+    V d = v_select_range(v_sub(load_tail(x, i, count), means), v_zero(), (int32_t)i, 0, (int32_t)count);
+    sums[0] = v_fma(d, d, sums[0]);
+  }
+  return sum_of_chains(sums);
+}
+
 static void rms_norm(const fovea_rms_norm *work) {
   for (size_t row = 0; row < work->row_count; row++) {
     const float *x = work->inputs + (ptrdiff_t)row * work->input_stride;
@@ -53,15 +87,6 @@ static void rms_norm(const fovea_rms_norm *work) {
       V v = v_mul(v_mul(load_tail(x, i, work->dimension), scale), load_tail(work->weight, i, work->dimension));
       store_any(work->outputs, work->output_element, out + i, v, work->dimension - i);
     }
-  }
-}
-
-static void silu_multiply(const float *gate, const float *up, void *outputs, fovea_element output_element,
-                          size_t count) {
-  for (size_t i = 0; i < count; i += LANES) {
-    V g = load_tail(gate, i, count);
-    V sigmoid_inverse = v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), g)));
-    store_any(outputs, output_element, i, v_mul(v_div(g, sigmoid_inverse), load_tail(up, i, count)), count - i);
   }
 }
 

@@ -6,26 +6,9 @@
 // The length of a group's integers: none of them exceeds 32,767 then, however the square root is rounded.
 #define INT16_LENGTH 32760.0f
 
-// The root of the sum of squares of a group. Whole vectors are taken four at a time: chains of sums would wait.
-static inline float int16_group_length(const float *inputs, size_t count) {
-  V squares[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-  size_t i = 0;
-  for (; i + 4 * LANES <= count; i += 4 * LANES)
-#pragma clang loop unroll(full)
-    for (int part = 0; part < 4; part++) {
-      V x = v_load(inputs + i + part * LANES);
-      squares[part] = v_fma(x, x, squares[part]);
-    }
-  for (; i < count; i += LANES) {
-    V x = load_tail(inputs, i, count);
-    squares[0] = v_fma(x, x, squares[0]);
-  }
-  return sqrtf(v_sum(v_add(v_add(squares[0], squares[1]), v_add(squares[2], squares[3]))));
-}
-
 // Rounds one group of at most FOVEA_INT16_GROUP elements; returns its scale.
 static inline float round_int16_group(const float *inputs, size_t count, int16_t *integers) {
-  const float length = int16_group_length(inputs, count);
+  const float length = sqrtf(squared_distances(inputs, count, 0));
   // The length of tiny elements is 0: so are their integers.
   if (!(length >= 0x1p-100f) || length == INFINITY) {
     memset(integers, 0, count * sizeof(int16_t));

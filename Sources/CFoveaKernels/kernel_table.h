@@ -17,7 +17,6 @@
     .activate = activate,
     .add_scaled = add_scaled,
     .soft_cap = soft_cap,
-    .silu_multiply = silu_multiply,
     .rotate = rotate,
     .convert = convert,
     .widen_boolean = widen_boolean,

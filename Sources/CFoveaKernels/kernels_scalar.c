@@ -111,12 +111,6 @@ static void rms_norm(const fovea_rms_norm *work) {
   }
 }
 
-static void silu_multiply(const float *gate, const float *up, void *outputs, fovea_element output_element,
-                          size_t count) {
-  for (size_t i = 0; i < count; i++)
-    store(outputs, output_element, (ptrdiff_t)i, (float)((double)gate[i] / (1 + exp(-(double)gate[i])) * (double)up[i]));
-}
-
 static void layer_norm(const fovea_layer_norm *work) {
   for (size_t row = 0; row < work->row_count; row++) {
     const float *x = work->inputs + (ptrdiff_t)row * work->input_stride;

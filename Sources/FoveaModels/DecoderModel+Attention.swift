@@ -29,6 +29,7 @@ extension DecoderModel {
     let firstPosition = cache.evaluatedLength
     let (headCount, keyValueHeadCount) = (configuration.headCount, configuration.keyValueHeadCount)
     let rotation = HeadRotation(self, layer: layer)
+    projected.fetchFew()
     stream.forEachRange(projected.count, grain: 16) { rows in
       for row in rows {
         var source = projected.floats(row)

@@ -201,6 +201,7 @@ public final class DecoderModel: Sendable {
       let shown = index == weights.layers.count - 1 ? wanted : 0..<tokens.count
       stream.begin(.norms)
       normalize(hiddenStates, by: layer.attentionNorm, into: normed)
+      layer.feedForwardNorm?.fetch()
       stream.begin(.projections)
       if shown.count == tokens.count {
         project(normed, [layer.queryProjection, layer.keyProjection, layer.valueProjection], into: projected)
@@ -222,6 +223,7 @@ public final class DecoderModel: Sendable {
       let results = hiddenStates.rows(shown)
       stream.begin(.outputProjection)
       project(attended.rows(shown), by: layer, to: results)
+      (index + 1 < weights.layers.count ? weights.layers[index + 1].attentionNorm : weights.finalNorm)?.fetch()
       addFeedForward(layer, to: results)
     }
     stream.begin(.other)

@@ -72,6 +72,11 @@ struct ActivationRows {
 
   func row(_ index: Int) -> UnsafeMutableRawPointer { base + index * stride * type.byteCount }
 
+  /// Asks for what other threads have written of a few rows.
+  func fetchFew() {
+    if count < 4 { fovea_fetch(base, count * stride * type.byteCount) }
+  }
+
   /// The rows as float32, which they must be.
   func floats(_ index: Int = 0) -> UnsafeMutablePointer<Float> { row(index).assumingMemoryBound(to: Float.self) }
 }

@@ -30,11 +30,18 @@ final class Norm: Sendable {
   /// outputs = norm(inputs), row by row, converted to the type of `outputs`.
   func apply(_ inputs: ActivationRows, into outputs: ActivationRows, on stream: ComputeStream) {
     let kernels = stream.kernelTable
+    inputs.fetchFew()
     stream.forEachRange(inputs.count, grain: 16) { rows in
       apply(
         kernels, inputs.floats(rows.lowerBound), inputStride: inputs.stride, outputs: outputs.row(rows.lowerBound),
         outputElement: outputs.type.kernelElement, outputStride: outputs.stride, rowCount: rows.count)
     }
+  }
+
+  /// Asks for the norm's vectors, which a token's weights have pushed out of the caches since the token before.
+  func fetch() {
+    fovea_fetch(weightValues, dimension * MemoryLayout<Float>.stride)
+    if let biasValues { fovea_fetch(biasValues, dimension * MemoryLayout<Float>.stride) }
   }
 
   /// Norms the parts of the norm's dimension that `width` values have, in their place.

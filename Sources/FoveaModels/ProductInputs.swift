@@ -6,6 +6,16 @@ struct RoundedRows {
   let codes: UnsafeMutablePointer<Int8>
   let scales: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Float>
+
+  /// Asks for what another thread has written of a few rows.
+  func fetch(_ rows: Range<Int>, depth: Int, groupSize: Int) {
+    func fetch<Value>(_ values: UnsafeMutablePointer<Value>, _ valuesPerRow: Int) {
+      fovea_fetch(values + rows.lowerBound * valuesPerRow, rows.count * valuesPerRow * MemoryLayout<Value>.stride)
+    }
+    fetch(codes, fovea_code_stride(depth))
+    fetch(scales, depth / Int(FOVEA_CODE_BLOCK))
+    fetch(sums, depth / groupSize)
+  }
 }
 
 /// Rows of activations in the forms in which the products of one phase read them.
@@ -133,6 +143,7 @@ extension ComputeStream {
       }
     }
     // A few rows take less time than a barrier.
+    activations.fetchFew()
     if activations.count < 4 { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
   }
 }

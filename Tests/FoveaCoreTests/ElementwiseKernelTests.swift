@@ -95,9 +95,6 @@ import Testing
         let factor = 1 / (meanSquare + Double(Float(1e-5))).squareRoot()
         check(zip(a, b).map { Double($0) * factor * Double($1) }, "norm")
 
-        kernels.silu_multiply(a, b, output.baseAddress, FOVEA_FLOAT32, count)
-        check(zip(a, b).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }, "silu")
-
         var layerNorm = fovea_layer_norm()
         a.withUnsafeBufferPointer { x in
           b.withUnsafeBufferPointer { weight in

@@ -269,8 +269,6 @@ typedef struct {
   void (*add_scaled)(const float *inputs, float factor, float *outputs, size_t count);
   // outputs[i] = cap * tanh(inputs[i] / cap), within 4e-7 * cap; outputs may be the inputs.
   void (*soft_cap)(const float *inputs, float cap, float *outputs, size_t count);
-  // outputs[i] = gate[i] / (1 + exp(-gate[i])) * up[i].
-  void (*silu_multiply)(const float *gate, const float *up, void *outputs, fovea_element output_element, size_t count);
   // Rotates pairs (i, i + pair_count) of the first 2 * pair_count inputs by the angles whose cosine and sine are
   // given, passes the rest of `dimension` on, and converts to the output type.
   void (*rotate)(const float *inputs, const float *cosine, const float *sine, size_t pair_count, size_t dimension,
@@ -319,5 +317,8 @@ bool fovea_kernels_supported(const fovea_kernels *kernels);
 
 // A hint to the CPU that this thread is spinning.
 void fovea_spin_pause(void);
+// Asks for all of `byte_count` bytes from `base` on at once, into the first-level cache: what another thread has written
+// would come a few lines at a time otherwise, and each takes as long as a hundred multiply-adds or more.
+void fovea_fetch(const void *base, size_t byte_count);
 
 #endif

@@ -67,9 +67,6 @@ static void check_elementwise(const fovea_kernels *table) {
     norm.outputs = got;
     table->rms_norm(&norm);
     compare(table->name, "rms_norm", expected, got, count, 1e-5);
-    scalar->silu_multiply(a, b, expected, FOVEA_FLOAT32, count);
-    table->silu_multiply(a, b, got, FOVEA_FLOAT32, count);
-    compare(table->name, "silu_multiply", expected, got, count, 1e-5);
     fovea_layer_norm layer = {a, 0, b, c, 1e-5f, expected, 0, FOVEA_FLOAT32, 1, count};
     scalar->layer_norm(&layer);
     layer.outputs = got;
@@ -296,7 +293,9 @@ static void check_int16(const fovea_kernels *table) {
 
 int main(void) {
   for (const fovea_kernels *const *table = fovea_kernels_all(); *table; table++) {
+#ifndef CHECK_EMULATED
     if (!fovea_kernels_supported(*table)) continue;
+#endif
     check_linear(*table, FOVEA_FLOAT32, FOVEA_FLOAT32);
     check_linear(*table, FOVEA_FLOAT32, FOVEA_FLOAT16);
     check_linear(*table, FOVEA_FLOAT32, FOVEA_BFLOAT16);
