@@ -30,8 +30,15 @@ public final class ComputeStream: Sendable {
   ///   - threadCount: nil takes what the affinity mask and the control group's CPU quota allow.
   ///   - instructionSet: nil takes ``InstructionSet/selected()``.
   /// - Throws: ``InstructionSetError`` if `FOVEA_ISA` names an instruction set that cannot run here.
-  public init(
+  public convenience init(
     name: String = "fovea", threadCount: Int? = nil, instructionSet: InstructionSet? = nil
+  ) throws(InstructionSetError) {
+    try self.init(name: name, threadCount: threadCount, instructionSet: instructionSet, jobNumber: 0)
+  }
+
+  /// The same for a stream whose jobs are numbered from the one after `jobNumber` on: numbers start again after 4 billion.
+  package init(
+    name: String = "fovea", threadCount: Int?, instructionSet: InstructionSet? = nil, jobNumber: UInt32
   ) throws(InstructionSetError) {
     precondition(threadCount.map { $0 > 0 } ?? true, "a stream needs at least one thread")
     self.name = name
@@ -40,7 +47,7 @@ public final class ComputeStream: Sendable {
     } else {
       self.instructionSet = try .selected()
     }
-    team = ThreadTeam(threadCount: threadCount ?? ProcessorCount.usable())
+    team = ThreadTeam(threadCount: threadCount ?? ProcessorCount.usable(), jobNumber: jobNumber)
     self.threadCount = team.threadCount
     queue = DispatchQueue(label: name)
     scratch = ScratchMemory(threadCount: team.threadCount)

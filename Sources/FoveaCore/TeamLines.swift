@@ -57,12 +57,15 @@ struct TeamLines: @unchecked Sendable {
   /// A share that nobody touches for so many jobs would take an old number for a coming one.
   private static let renewalInterval: UInt32 = 1 << 30
 
-  init(shareCount: Int) {
+  /// For jobs that are numbered from the one after `jobNumber` on.
+  init(shareCount: Int, jobNumber: UInt32) {
     self.shareCount = shareCount
     let count = (Self.firstShare + shareCount) * Self.lineLength
     base = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<Atomic<UInt64>>.stride, alignment: 128)
       .bindMemory(to: Atomic<UInt64>.self, capacity: count)
     for index in 0..<count { (base + index).initialize(to: Atomic(0)) }
+    announced.pointee.store(UInt64(jobNumber) << 1, ordering: .relaxed)
+    renewShares(to: jobNumber)
   }
 
   func deallocate() {
@@ -92,7 +95,7 @@ struct TeamLines: @unchecked Sendable {
   /// need not be taken.
   func announce(_ work: Unmanaged<PieceWork>, count: Int, order: PieceOrder) -> TeamJob {
     let number = nextNumber()
-    if number % Self.renewalInterval == 0 { renewShares(before: number) }
+    if number % Self.renewalInterval == 0 { renewShares(to: number &- 1) }
     announced.pointee.store(UInt64(number) << 1 | 1, ordering: .relaxed)
     atomicMemoryFence(ordering: .releasing)
     self.work.pointee.store(UInt64(UInt(bitPattern: work.toOpaque())), ordering: .relaxed)
@@ -111,10 +114,10 @@ struct TeamLines: @unchecked Sendable {
     UInt32(truncatingIfNeeded: announced.pointee.load(ordering: .relaxed) >> 1) &+ 1
   }
 
-  private func renewShares(before number: UInt32) {
+  private func renewShares(to number: UInt32) {
     for share in 0..<shareCount {
-      taken(share).pointee.store(UInt64(number &- 1) << 32, ordering: .relaxed)
-      reported(share).pointee.store(UInt64(number &- 1) << 32, ordering: .relaxed)
+      taken(share).pointee.store(UInt64(number) << 32, ordering: .relaxed)
+      reported(share).pointee.store(UInt64(number) << 32, ordering: .relaxed)
     }
   }
 

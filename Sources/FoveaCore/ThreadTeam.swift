@@ -30,12 +30,12 @@ final class ThreadTeam: Sendable {
   private let state: TeamState
   private let threads: [ThreadHandle]
 
-  /// Starts `threadCount` − 1 workers; fewer if the system refuses more threads.
-  init(threadCount: Int) {
-    let state = TeamState(threadCount: threadCount)
+  /// Starts `threadCount` − 1 workers; fewer if the system refuses more threads. The first job comes after `jobNumber`.
+  init(threadCount: Int, jobNumber: UInt32) {
+    let state = TeamState(threadCount: threadCount, jobNumber: jobNumber)
     self.state = state
     threads = (1..<max(1, threadCount)).compactMap { index in
-      ThreadHandle { state.workerLoop(index: index) }
+      ThreadHandle { state.workerLoop(index: index, jobNumber: jobNumber) }
     }
     self.threadCount = threads.count + 1
   }
@@ -75,9 +75,9 @@ private final class TeamState: Sendable {
   /// Yields before an idle worker sleeps: when the cores are free this is some 100 µs more.
   private static let yieldCount = 300
 
-  init(threadCount: Int) {
+  init(threadCount: Int, jobNumber: UInt32) {
     shareCount = threadCount
-    lines = TeamLines(shareCount: threadCount)
+    lines = TeamLines(shareCount: threadCount, jobNumber: jobNumber)
     spinCount = threadCount > ProcessorCount.usable() ? 20 : 3_000
   }
 
@@ -120,8 +120,8 @@ private final class TeamState: Sendable {
     }
   }
 
-  func workerLoop(index: Int) {
-    var seen: UInt32 = 0
+  func workerLoop(index: Int, jobNumber: UInt32) {
+    var seen = jobNumber
     while true {
       seen = waitForJob(after: seen)
       // Asked after the number is seen: the end has a number of its own, which a worker may find where it was woken for

@@ -24,6 +24,20 @@ import Testing
     }
   }
 
+  @Test("every piece runs once where the numbers of jobs start again, and half way to there", .timeLimit(.minutes(2)))
+  func everyPieceOnceAfterBillionsOfJobs() throws {
+    for number in [.max - 20, 1 << 31 - 20, 1 << 30 - 20] as [UInt32] {
+      // Of two pieces the later ones of eight threads get none for as long as nobody asks for more.
+      let stream = try ComputeStream(threadCount: 8, jobNumber: number)
+      for round in 0..<60 {
+        let pieces = Atomic<Int>(0)
+        let count = round % 20 == 19 ? 100 : 2
+        stream.run { stream.forEachPiece(count) { _, _ in pieces.add(1, ordering: .relaxed) } }
+        #expect(pieces.load(ordering: .relaxed) == count, "round \(round) after job \(number)")
+      }
+    }
+  }
+
   @Test("scratch memory belongs to one thread at a time and is aligned")
   func scratch() throws {
     let stream = try ComputeStream(threadCount: 3)
@@ -91,7 +105,7 @@ import Testing
       stream.run { stream.forEachPiece(100) { _, _ in pieces.add(1, ordering: .relaxed) } }
       #expect(pieces.load(ordering: .relaxed) == 100, "round \(round)")
       // Far beyond the time that they spin; a busy machine may need it.
-      for _ in 0..<10_000 where stream.sleepingThreadCount < threadCount - 1 { usleep(1000) }
+      for _ in 0..<60_000 where stream.sleepingThreadCount < threadCount - 1 { usleep(1000) }
       #expect(stream.sleepingThreadCount == threadCount - 1, "round \(round)")
     }
   }
