@@ -72,9 +72,13 @@ struct ActivationRows {
 
   func row(_ index: Int) -> UnsafeMutableRawPointer { base + index * stride * type.byteCount }
 
-  /// Asks for what other threads have written of a few rows.
+  /// Whether the rows are so few that preparing them takes one thread less time than a barrier, and waiting for what
+  /// other threads have written of them counts.
+  var areFew: Bool { count < 4 }
+
+  /// Asks for few rows, all at once.
   func fetchFew() {
-    if count < 4 { fovea_fetch(base, count * stride * type.byteCount) }
+    if areFew { fovea_fetch(base, count * stride * type.byteCount) }
   }
 
   /// The rows as float32, which they must be.

@@ -100,7 +100,7 @@ struct PreparedProduct {
       multiplyWidened(work, matrix.rows(from: columns.lowerBound), scratch: scratch)
     case .codes(let matrix, let rounded, let groupSize):
       let first = rows.lowerBound
-      if rows.count < 4 { rounded.fetch(rows, depth: depth, groupSize: groupSize) }
+      if activations.rows(rows).areFew { rounded.fetch(rows, depth: depth, groupSize: groupSize) }
       var work = fovea_quantized_linear(
         codes: UnsafePointer(rounded.codes + first * fovea_code_stride(depth)),
         scales: UnsafePointer(rounded.scales + first * (depth / Int(FOVEA_CODE_BLOCK))),

@@ -7,7 +7,7 @@ struct RoundedRows {
   let scales: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Float>
 
-  /// Asks for what another thread has written of a few rows.
+  /// Asks for few rows, all at once, which another thread may have written.
   func fetch(_ rows: Range<Int>, depth: Int, groupSize: Int) {
     func fetch<Value>(_ values: UnsafeMutablePointer<Value>, _ valuesPerRow: Int) {
       fovea_fetch(values + rows.lowerBound * valuesPerRow, rows.count * valuesPerRow * MemoryLayout<Value>.stride)
@@ -142,9 +142,8 @@ extension ComputeStream {
         kernels.pointee.activation_codes(&work)
       }
     }
-    // A few rows take less time than a barrier.
     activations.fetchFew()
-    if activations.count < 4 { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
+    if activations.areFew { round(0..<activations.count) } else { forEachRange(activations.count, grain: 8, round) }
   }
 }
 
