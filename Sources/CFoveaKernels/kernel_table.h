@@ -5,6 +5,8 @@
 #ifdef LINEAR_TILE_ROWS
     .pack_rows[FOVEA_FLOAT32] = pack_rows_f32,
     .pack_rows[FOVEA_BFLOAT16] = pack_rows_bf16,
+    .least_packed_rows = LINEAR_LEAST_PACKED_ROWS,
+    .least_packed_rows_long = LINEAR_LEAST_PACKED_ROWS_LONG,
 #endif
     .activation_codes = ACTIVATION_CODES,
     .quantized_linear = QUANTIZED_LINEAR,

@@ -22,6 +22,8 @@
 // 6 x 2 accumulators + 2 weights + 1 activation. The fewer instructions beside the multiply-adds, the better: where two
 // threads share a core each gets three a cycle.
 #define LINEAR_TILE_ROWS 6
+#define LINEAR_LEAST_PACKED_ROWS 16
+#define LINEAR_LEAST_PACKED_ROWS_LONG 16
 #define LINEAR_PANEL_VECTORS 2
 #define LINEAR_PANEL_UNROLL 4
 #define LINEAR_PAIR_STEPS 0

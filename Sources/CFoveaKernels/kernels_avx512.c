@@ -19,6 +19,8 @@
 #define LINEAR_ACCUMULATORS 16
 // 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds.
 #define LINEAR_TILE_ROWS 12
+#define LINEAR_LEAST_PACKED_ROWS 48
+#define LINEAR_LEAST_PACKED_ROWS_LONG 24
 #define LINEAR_PANEL_VECTORS 2
 #define LINEAR_PANEL_UNROLL 1
 #define LINEAR_PAIR_STEPS 80

@@ -5,7 +5,7 @@
 // Without it, neighbouring products of bytes are added up as 16 bits, which hold two products of a signed byte with
 // -127 … 127, or the sixteen of a block with codes of 4 bits.
 
-#define FEW_ROWS 4
+#define FEW_ROWS 8
 #define TILE_ROWS 4
 #define CAREFUL_TILE_ROWS 6
 #define SPREAD_CODE_BYTES 2

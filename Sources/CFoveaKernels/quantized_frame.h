@@ -8,15 +8,25 @@
 //   spread_codes(work, column, spread)
 //   multiply_tile(work, row, column, spread, scales, biases, scale_count, rows, needs_care)
 
-static void quantized_rows(const fovea_quantized_linear *work) {
+static inline bool has_row_products(const fovea_quantized_matrix *weights) {
+  return weights->bits == 4 || weights->bits == 8;
+}
+
+// The rows from `first` on, one by one, of a vector of columns.
+static void multiply_rows(const fovea_quantized_linear *work, size_t first, size_t column, const float *scales,
+                          const float *biases) {
   const fovea_quantized_matrix *weights = &work->weights;
+  const uint8_t *p[VECTOR_COLUMNS];
+  for (size_t c = 0; c < VECTOR_COLUMNS; c++)
+    p[c] = weights->codes + (ptrdiff_t)held_column(work, column + c) * weights->code_stride;
+  for (size_t row = first; row < work->row_count; row++) multiply_row(work, row, column, p, scales, biases);
+}
+
+static void quantized_rows(const fovea_quantized_linear *work) {
   float *scales = work->scratch, *biases = scales + scale_float_count(work, VECTOR_COLUMNS);
   for (size_t column = 0; column < work->column_count; column += VECTOR_COLUMNS) {
-    const uint8_t *p[VECTOR_COLUMNS];
-    for (size_t c = 0; c < VECTOR_COLUMNS; c++)
-      p[c] = weights->codes + (ptrdiff_t)held_column(work, column + c) * weights->code_stride;
     transpose_scales(work, column, scales, biases);
-    for (size_t row = 0; row < work->row_count; row++) multiply_row(work, row, column, p, scales, biases);
+    multiply_rows(work, 0, column, scales, biases);
   }
 }
 
@@ -35,6 +45,12 @@ static inline __attribute__((always_inline)) void quantized_tiles(const fovea_qu
     size_t row = 0;
     for (; row + tile_rows <= work->row_count; row += tile_rows)
       multiply_tile(work, row, column, spread, scales, biases, scale_count, (int)tile_rows, needs_care);
+    // A tile of one row takes longer than the product of a row does.
+    if (has_row_products(&work->weights)) {
+      for (size_t v = 0; v < TILE_VECTORS && column + v * VECTOR_COLUMNS < work->column_count; v++)
+        multiply_rows(work, row, column + v * VECTOR_COLUMNS, scales + v * scale_count, biases + v * scale_count);
+      continue;
+    }
     for (; row < work->row_count; row++)
       multiply_tile(work, row, column, spread, scales, biases, scale_count, 1, needs_care);
   }
@@ -43,7 +59,7 @@ static inline __attribute__((always_inline)) void quantized_tiles(const fovea_qu
 void QUANTIZED_LINEAR(const fovea_quantized_linear *work) {
   const fovea_quantized_matrix *weights = &work->weights;
   if (work->column_count == 0) return;
-  if (work->row_count <= FEW_ROWS && (weights->bits == 4 || weights->bits == 8)) quantized_rows(work);
+  if (work->row_count <= FEW_ROWS && has_row_products(weights)) quantized_rows(work);
   else if (NEEDS_CARE(weights)) quantized_tiles(work, true);
   else quantized_tiles(work, false);
 }

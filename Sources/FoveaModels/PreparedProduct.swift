@@ -99,12 +99,10 @@ struct PreparedProduct {
     case .widened(let matrix):
       multiplyWidened(work, matrix.rows(from: columns.lowerBound), scratch: scratch)
     case .codes(let matrix, let rounded, let groupSize):
-      let first = rows.lowerBound
-      if activations.rows(rows).areFew { rounded.fetch(rows, depth: depth, groupSize: groupSize) }
+      let rounded = rounded.from(rows.lowerBound, depth: depth, groupSize: groupSize)
+      if activations.rows(rows).areFew { rounded.fetch(rows.count, depth: depth, groupSize: groupSize) }
       var work = fovea_quantized_linear(
-        codes: UnsafePointer(rounded.codes + first * fovea_code_stride(depth)),
-        scales: UnsafePointer(rounded.scales + first * (depth / Int(FOVEA_CODE_BLOCK))),
-        sums: UnsafePointer(rounded.sums + first * (depth / groupSize)),
+        codes: UnsafePointer(rounded.codes), scales: UnsafePointer(rounded.scales), sums: UnsafePointer(rounded.sums),
         weights: matrix.rows(from: columns.lowerBound), bias: work.bias, outputs: outputs,
         output_stride: outputStride, row_count: rows.count, column_count: columns.count, depth: depth,
         accumulates: accumulates, scratch: scratch)

@@ -7,14 +7,19 @@ struct RoundedRows {
   let scales: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Float>
 
-  /// Asks for few rows, all at once, which another thread may have written.
-  func fetch(_ rows: Range<Int>, depth: Int, groupSize: Int) {
-    func fetch<Value>(_ values: UnsafeMutablePointer<Value>, _ valuesPerRow: Int) {
-      fovea_fetch(values + rows.lowerBound * valuesPerRow, rows.count * valuesPerRow * MemoryLayout<Value>.stride)
-    }
-    fetch(codes, fovea_code_stride(depth))
-    fetch(scales, depth / Int(FOVEA_CODE_BLOCK))
-    fetch(sums, depth / groupSize)
+  /// The rows from `row` on, of `depth` values in groups of `groupSize`.
+  func from(_ row: Int, depth: Int, groupSize: Int) -> RoundedRows {
+    RoundedRows(
+      codes: codes + row * fovea_code_stride(depth), scales: scales + row * (depth / Int(FOVEA_CODE_BLOCK)),
+      sums: sums + row * (depth / groupSize))
+  }
+
+  /// Asks for few rows, the first `count`, all at once, which another thread may have written.
+  func fetch(_ count: Int, depth: Int, groupSize: Int) {
+    let end = from(count, depth: depth, groupSize: groupSize)
+    fovea_fetch(codes, end.codes - codes)
+    fovea_fetch(scales, (end.scales - scales) * MemoryLayout<Float>.stride)
+    fovea_fetch(sums, (end.sums - sums) * MemoryLayout<Float>.stride)
   }
 }
 
@@ -88,7 +93,7 @@ extension ComputeStream {
       if let form = activations.roundedForm(for: linear) {
         if !forms.contains(form) { forms.append(form) }
       } else {
-        leastPackedRows = min(leastPackedRows, linear.kernelWeights.leastPackedRows)
+        leastPackedRows = min(leastPackedRows, linear.kernelWeights.leastPackedRows(kernelTable))
       }
     }
     let pack = activations.count < leastPackedRows ? nil : kernelTable.pointee.rowPacking(activations.type)
@@ -131,14 +136,12 @@ extension ComputeStream {
     let kernels = kernelTable
     func round(_ rows: Range<Int>) {
       for (form, target) in rounded {
-        let first = rows.lowerBound
+        let target = target.from(rows.lowerBound, depth: depth, groupSize: form.groupSize)
         var work = fovea_activation_codes(
-          inputs: UnsafeRawPointer(activations.row(first)), input_stride: activations.stride,
+          inputs: UnsafeRawPointer(activations.row(rows.lowerBound)), input_stride: activations.stride,
           input_element: activations.type.kernelElement, row_count: rows.count, depth: depth,
-          group_size: form.groupSize, bits: UInt32(form.bits),
-          codes: target.codes + first * fovea_code_stride(depth),
-          scales: target.scales + first * (depth / Int(FOVEA_CODE_BLOCK)),
-          sums: target.sums + first * (depth / form.groupSize))
+          group_size: form.groupSize, bits: UInt32(form.bits), codes: target.codes, scales: target.scales,
+          sums: target.sums)
         kernels.pointee.activation_codes(&work)
       }
     }
@@ -159,7 +162,7 @@ struct PackedRows {
   /// ``byteCount(rowCount:depth:)``.
   init?(_ rows: ActivationRows, for weights: LinearWeights, kernels: UnsafePointer<fovea_kernels>) {
     // Columns past the last whole panel are read as they lie.
-    guard rows.roundedForm(for: weights) == nil, rows.count >= weights.kernelWeights.leastPackedRows,
+    guard rows.roundedForm(for: weights) == nil, rows.count >= weights.kernelWeights.leastPackedRows(kernels),
       weights.outputSize.isMultiple(of: PreparedProduct.columnsPerPanel),
       let pack = kernels.pointee.rowPacking(rows.type)
     else { return nil }
@@ -189,12 +192,11 @@ extension ActivationRows {
 }
 
 extension KernelWeights {
-  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured: the wider and longer
-  /// the weights' rows, the earlier they crowd the first-level cache. Codes that do not meet rounded activations are
-  /// widened.
-  fileprivate var leastPackedRows: Int {
+  /// From so many rows on a copy of the weights costs less than reading them as they lie, measured. Codes that do not meet
+  /// rounded activations are widened.
+  fileprivate func leastPackedRows(_ kernels: UnsafePointer<fovea_kernels>) -> Int {
     if codes != nil || elementByteCount == 4 { return 16 }
-    return inputSize >= 1024 ? 24 : 48
+    return inputSize >= 1024 ? kernels.pointee.least_packed_rows_long : kernels.pointee.least_packed_rows
   }
 }
 

@@ -252,6 +252,9 @@ typedef struct {
   // float32 activations go with all weights, bfloat16 activations with bfloat16 weights.
   fovea_linear_kernel linear[FOVEA_ELEMENT_COUNT][FOVEA_ELEMENT_COUNT];
   fovea_row_pack_kernel pack_rows[FOVEA_ELEMENT_COUNT];  // null: the kernels take no packed activations of that type
+  // From how many rows on packed activations take less time with weights of 16 bits; with rows of 1024 weights or more,
+  // which crowd the first-level cache earlier.
+  size_t least_packed_rows, least_packed_rows_long;
 
   // Products with quantised weights.
   void (*activation_codes)(const fovea_activation_codes *work);
