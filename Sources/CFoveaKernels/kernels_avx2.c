@@ -22,6 +22,7 @@
 // 6 x 2 accumulators + 2 weights + 1 activation. The fewer instructions beside the multiply-adds, the better: where two
 // threads share a core each gets three a cycle.
 #define LINEAR_TILE_ROWS 6
+// Rows as they lie keep no more than a few outputs in so few registers.
 #define LINEAR_LEAST_PACKED_ROWS 16
 #define LINEAR_LEAST_PACKED_ROWS_LONG 16
 #define LINEAR_PANEL_VECTORS 2

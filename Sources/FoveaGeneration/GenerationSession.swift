@@ -109,7 +109,7 @@ package final class GenerationSession: @unchecked Sendable {
 
   /// Chooses a token from the logits at hand, or evaluates the last one first; true if the text is complete.
   private func generateToken() throws -> Bool {
-    let choice = try choose(logits ?? evaluation.evaluate([lastToken], wantsLogits: true))
+    let choice = try sampler.choose(logits ?? evaluation.evaluate([lastToken], wantsLogits: true))
     logits = nil
     generatedCount += 1
     lastToken = choice.token
@@ -126,16 +126,6 @@ package final class GenerationSession: @unchecked Sendable {
     if let stopString = output.stopString { return finish(.stopString, stopString) }
     if endOfTextTokens.contains(choice.token), !options.ignoresEndOfText { return finish(.endOfText) }
     return false
-  }
-
-  private func choose(_ logits: Tensor) throws(GenerationError) -> Sampler.Choice {
-    precondition(
-      logits.elementType == .float32 && logits.isContiguous && logits.elementCount == sampler.vocabularySize,
-      "logits of type \(logits.elementType) and shape \(logits.shape) for \(sampler.vocabularySize) tokens")
-    // The tensor, and so its memory, lives until the end of the call.
-    let start = logits.baseAddress.assumingMemoryBound(to: Float.self)
-    let choice = try sampler.choose(UnsafeBufferPointer(start: start, count: logits.elementCount))
-    return withExtendedLifetime(logits) { choice }
   }
 
   private func finish(_ reason: FinishReason, _ stopString: String? = nil) -> Bool {

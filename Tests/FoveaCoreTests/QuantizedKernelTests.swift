@@ -135,7 +135,7 @@ import Testing
       for depth in [128, 256, 384, 640] + (format.groupSize < 128 ? [64, 192, 576] : [])
         + (format.groupSize == 32 ? [32, 96] : [])
       {
-        for (rows, columns) in [(1, 1), (1, 16), (1, 37), (2, 33), (3, 20), (4, 16), (7, 5), (13, 64)] {
+        for (rows, columns) in [(1, 1), (1, 16), (1, 37), (2, 33), (3, 20), (4, 16), (7, 5), (11, 20), (13, 64)] {
           let result = run(format, set, rows: rows, columns: columns, depth: depth, rowsPerCall: rows)
           for index in result.got.indices {
             let error = abs(result.got[index] - result.expected[index])
@@ -154,7 +154,7 @@ import Testing
   func sameBits(format: Format) {
     var first: [Double]?
     for set in InstructionSet.available {
-      for rowsPerCall in [23, 1, 2, 3, 4, 7] {
+      for rowsPerCall in [23, 1, 2, 3, 4, 7, 9, 11, 14] {
         let result = run(
           format, set, rows: 23, columns: 53, depth: 384, rowsPerCall: rowsPerCall, activationType: .bfloat16,
           accumulates: true)

@@ -69,7 +69,7 @@ extension ModelBenchmark {
       for _ in tokens {
         let logits = try model.evaluate([token], cache: cache)
         model.stream.begin(.sampling)
-        token = try sampler.choose(logits.floats()).token
+        token = try sampler.choose(logits).token
         model.stream.begin(.other)
       }
     }

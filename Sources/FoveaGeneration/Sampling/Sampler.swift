@@ -65,6 +65,17 @@ public struct Sampler: Sendable {
     return Choice(token: token, logProbability: Double(logits[token]) - raw.logSum)
   }
 
+  /// Chooses the token that follows from contiguous float32 logits of `vocabularySize` elements, where they lie.
+  package mutating func choose(_ logits: Tensor) throws(GenerationError) -> Choice {
+    precondition(
+      logits.elementType == .float32 && logits.isContiguous && logits.elementCount == vocabularySize,
+      "logits of type \(logits.elementType) and shape \(logits.shape) for \(vocabularySize) tokens")
+    // The tensor, and so its memory, lives until the end of the call.
+    let start = logits.baseAddress.assumingMemoryBound(to: Float.self)
+    let choice = try choose(UnsafeBufferPointer(start: start, count: logits.elementCount))
+    return withExtendedLifetime(logits) { choice }
+  }
+
   /// Chooses the token that follows.
   public mutating func choose(_ logits: [Float]) throws(GenerationError) -> Choice {
     let result = logits.withUnsafeBufferPointer { buffer in
