@@ -74,6 +74,8 @@ private final class TeamState: Sendable {
   private let spinCount: Int
   /// Yields before an idle worker sleeps: when the cores are free this is some 100 µs more.
   private static let yieldCount = 300
+  /// No new yield after so long: where others keep the cores busy, each one lasts for milliseconds.
+  private static let longestYielding = Duration.milliseconds(10)
 
   init(threadCount: Int, jobNumber: UInt32) {
     shareCount = threadCount
@@ -144,9 +146,11 @@ private final class TeamState: Sendable {
     }
     lines.drowsyCount.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
     defer { lines.drowsyCount.pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+    let end = ContinuousClock.now + TeamState.longestYielding
     for _ in 0..<TeamState.yieldCount {
       if let number = lines.number(after: seen) { return number }
       sched_yield()
+      if ContinuousClock.now > end { break }
     }
     lines.sleeperCount.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
     defer { lines.sleeperCount.pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
