@@ -54,7 +54,7 @@ const fovea_kernels fovea_kernels_avx2 = {
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
 #define NAME(x) x##_int16_vnni
-#define MULTIPLY_ADD(acc, a, w) (V)_mm256_dpwssd_avx_epi32((I)(acc), (I)(a), (I)(w))
+#define MULTIPLY_ADD(acc, a, w) (V)i_dot_int16_vnni((I)(acc), (I)(a), (I)(w))
 #define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
 #include "packed_linear_template.h"
 

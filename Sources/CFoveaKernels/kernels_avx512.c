@@ -58,7 +58,7 @@ const fovea_kernels fovea_kernels_avx512 = {
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
 #define NAME(x) x##_int16_vnni
-#define MULTIPLY_ADD(acc, a, w) (V)_mm512_dpwssd_epi32((I)(acc), (I)(a), (I)(w))
+#define MULTIPLY_ADD(acc, a, w) (V)i_dot_int16_vnni((I)(acc), (I)(a), (I)(w))
 #define GROUP_STEPS (FOVEA_INT16_GROUP / 2)
 #include "packed_linear_template.h"
 

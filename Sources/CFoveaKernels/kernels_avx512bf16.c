@@ -50,7 +50,7 @@
 #define PER_LANE 1
 #define MULTIPLY_ADD(acc, a, b) v_fma(a, b, acc)
 #include "attention_template.h"
-#define INT16_DOT _mm512_dpwssd_epi32
+#define INT16_DOT i_dot_int16_vnni
 #include "packed_linear_kernels.h"
 
 // sums + the dot product of the four unsigned bytes of a lane of `codes` and the signed ones of `factors`.

@@ -17,7 +17,7 @@
 #define PANEL_LANES (PANEL_VECTORS * LANES)
 // Steps between two hints of many rows, and the lines of weights that so many steps read. Where instructions are short
 // there are fewer hints. Rows of int16 have whole multiples of them.
-#define PACKED_UNROLL (LANES == 8 ? 4 : 1)
+#define PACKED_UNROLL (LANES == 4 ? 1 : 4)
 #define PACKED_LINES (PACKED_UNROLL * PANEL_LANES * (int)sizeof(float) / LINE_BYTES)
 
 static inline __attribute__((always_inline)) void ask_for_lines(const char *ahead, const int lines) {
@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) const char *NAME(packed_steps)(V *s
                                                                             const char *next_rows, size_t step,
                                                                             size_t end, const int rows,
                                                                             const int lines, const int vectors) {
-#if LANES == 8
+#if LANES != 4
 #pragma clang loop unroll(disable)
   for (; step + PACKED_UNROLL <= end; step += PACKED_UNROLL, ahead += lines * LINE_BYTES) {
     ask_for_lines(ahead, lines);

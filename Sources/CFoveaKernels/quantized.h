@@ -94,6 +94,11 @@ static inline size_t scale_float_count(const fovea_quantized_linear *work, size_
   return (work->depth / work->weights.group_size + 15) / 16 * 16 * column_count;
 }
 
+// Whether kernels have products of single rows with codes of this width.
+static inline bool has_row_products(const fovea_quantized_matrix *weights) {
+  return weights->bits == 4 || weights->bits == 8;
+}
+
 // The column itself, or the last one for what is past it: vectors of columns are full, and not all of them are stored.
 static inline size_t held_column(const fovea_quantized_linear *work, size_t column) {
   return column < work->column_count ? column : work->column_count - 1;

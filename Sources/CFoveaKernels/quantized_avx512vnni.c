@@ -14,7 +14,7 @@ void fovea_activation_codes_avx512vnni(const fovea_activation_codes *work) {
 void fovea_quantized_linear_avx512vnni(const fovea_quantized_linear *work) {
   if (work->column_count == 0) return;
   const unsigned bits = work->weights.bits;
-  if (work->row_count > FEW_ROWS || (bits != 4 && bits != 8)) {
+  if (work->row_count > FEW_ROWS || !has_row_products(&work->weights)) {
     quantized_tiles(work);
   } else if (bits == 8) {
     quantized_rows_8(work);

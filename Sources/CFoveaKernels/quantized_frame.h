@@ -8,10 +8,6 @@
 //   spread_codes(work, column, spread)
 //   multiply_tile(work, row, column, spread, scales, biases, scale_count, rows, needs_care)
 
-static inline bool has_row_products(const fovea_quantized_matrix *weights) {
-  return weights->bits == 4 || weights->bits == 8;
-}
-
 // The rows from `first` on, one by one, of a vector of columns.
 static void multiply_rows(const fovea_quantized_linear *work, size_t first, size_t column, const float *scales,
                           const float *biases) {

@@ -222,6 +222,12 @@ static inline __attribute__((always_inline)) I i_dot_int16(I sums, I a, I b) {
   __asm__("" : "+v"(sums));  // products are not added among themselves first, for which registers would not do
   return sums;
 }
+// The same in one instruction, for CPUs that have it (VNNI). The compiler would take it apart again, into a product and a
+// sum, for a chain that is shorter: at half the pace.
+static inline __attribute__((always_inline)) I i_dot_int16_vnni(I sums, I a, I b) {
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+  return sums;
+}
 // `x` where `condition` is not 0, else 0.
 static inline V v_where(V condition, V x) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(condition, v_zero(), _CMP_NEQ_UQ), x);
