@@ -24,9 +24,9 @@ static inline __attribute__((always_inline)) V v_exp(V x) {
 // 2^t, t <= 0, for the weights of a softmax: 2^n * 2^r, |r| <= 1/2. With t = x / ln 2 rounded the result is off by
 // |x| exp(x) 2^-24 from exp(x), less than half a unit of the largest weight, 1: there is no need for ln 2 in two parts.
 // The polynomials have the least maximum of the relative error with the value 1 at 0: 2e-9, and 3e-6 for weights that
-// are rounded to bfloat16. -infinity gives 0 by LEAST_POWER, NaN passes.
+// are rounded to bfloat16. -infinity gives 0, NaN passes.
 static inline __attribute__((always_inline)) V v_exp2_weight(V t, const bool is_coarse) {
-  V p, r, power = v_nearest_power(v_max(v_set1(LEAST_POWER), t), &r);
+  V p, r, power = v_nearest_power(t, &r);
   if (is_coarse) {
     p = v_fma(v_set1(9.582852945e-3f), r, v_set1(5.590642616e-2f));
     p = v_fma(p, r, v_set1(2.402409911e-1f));

@@ -72,11 +72,11 @@ static inline V v_scale2(V x, V n) {
   V second_power = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(second, bias), 23));
   return v_mul(v_mul(x, first_power), second_power);
 }
-// 2 to the power round(t), for LEAST_POWER <= t <= 0; *rest = t - round(t). It is 0 for LEAST_POWER, where subnormal numbers
-// would begin. The sum with 1.5 * 2^23 + 127 is whole, and its last bits are the exponent of the power.
-#define LEAST_POWER -127.0f
+// 2 to the power round(t), t <= 0, or 0 where subnormal numbers would begin; *rest = t - round(t). The sum with
+// 1.5 * 2^23 + 127 is whole, and its last bits are the exponent of the power.
 static inline V v_nearest_power(V t, V *rest) {
   const V shift = _mm256_set1_ps(0x1.8p23f + 127);
+  t = v_max(_mm256_set1_ps(-127), t);
   V shifted = _mm256_add_ps(t, shift);
   *rest = _mm256_sub_ps(t, _mm256_sub_ps(shifted, shift));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23));

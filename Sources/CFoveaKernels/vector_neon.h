@@ -72,11 +72,11 @@ static inline V v_scale2(V x, V n) {
   V second_power = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(second, bias), 23));
   return v_mul(v_mul(x, first_power), second_power);
 }
-// 2 to the power round(t), for LEAST_POWER <= t <= 0; *rest = t - round(t). It is 0 for LEAST_POWER, where subnormal numbers
-// would begin. The sum with 1.5 * 2^23 + 127 is whole, and its last bits are the exponent of the power.
-#define LEAST_POWER -127.0f
+// 2 to the power round(t), t <= 0, or 0 where subnormal numbers would begin; *rest = t - round(t). The sum with
+// 1.5 * 2^23 + 127 is whole, and its last bits are the exponent of the power.
 static inline V v_nearest_power(V t, V *rest) {
   const V shift = vdupq_n_f32(0x1.8p23f + 127);
+  t = v_max(vdupq_n_f32(-127), t);
   V shifted = vaddq_f32(t, shift);
   *rest = vsubq_f32(t, vsubq_f32(shifted, shift));
   return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23));
