@@ -16,7 +16,7 @@ public struct InstructionSet: Sendable, Equatable {
   /// `scalar`, `avx2`, `avxvnni`, `avx512`, `avx512vnni`, `avx512bf16`, `neon` or `dotprod`.
   public var name: String { String(cString: kernels.pointee.name) }
 
-  /// Every instruction set built into the library that this CPU runs, best first. The last is `scalar`.
+  /// Every instruction set built into the library that this CPU runs, the fastest first. The last is `scalar`.
   public static let available: [InstructionSet] = builtIn.filter { fovea_kernels_supported($0.kernels) }
 
   private static let builtIn: [InstructionSet] = {

@@ -313,8 +313,8 @@ size_t fovea_attention_scratch_byte_count(fovea_tile tile, size_t value_dimensio
 // Elements from one row of `outputs` to the next in fovea_attention_block: value_dimension rounded up to 16.
 size_t fovea_padded_value_dimension(size_t value_dimension);
 
-// The instruction sets that this library was built with, best first, ended by null; `fovea_kernels_supported` says
-// whether the CPU (and its operating system) can run one.
+// The instruction sets that this library was built with, the fastest on this CPU first, ended by null;
+// `fovea_kernels_supported` says whether the CPU (and its operating system) can run one.
 const fovea_kernels *const *fovea_kernels_all(void);
 bool fovea_kernels_supported(const fovea_kernels *kernels);
 
