@@ -63,11 +63,25 @@ enum FoveaExecutable {
   }
 
   /// Runs `fovea … --json` and reads the object.
+  ///
+  /// JSONSerialization misses a few numbers by their last bits: where those count, use `decoded`.
   static func json(_ arguments: [String], environment: [String: String] = [:]) throws -> [String: Any] {
+    let line = try jsonLine(arguments, environment: environment)
+    return try #require(try JSONSerialization.jsonObject(with: line) as? [String: Any])
+  }
+
+  /// Runs `fovea … --json` and decodes the object, in which numbers have the bits that were written.
+  static func decoded<Value: Decodable>(_ type: Value.Type, _ arguments: [String]) throws -> Value {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(type, from: jsonLine(arguments))
+  }
+
+  private static func jsonLine(_ arguments: [String], environment: [String: String] = [:]) throws -> Data {
     let output = try run(arguments + ["--json"], environment: environment)
     #expect(output.status == 0, "\(output.errors)")
     #expect(output.text.split(separator: "\n").count == 1)
-    return try #require(try JSONSerialization.jsonObject(with: Data(output.text.utf8)) as? [String: Any])
+    return Data(output.text.utf8)
   }
 }
 
