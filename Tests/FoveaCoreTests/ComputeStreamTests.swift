@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test("every piece runs once where the numbers of jobs start again, and half way to there", .timeLimit(.minutes(2)))
+  @Test("every piece runs once where the numbers of jobs start again, and half way to there", .timeLimit(.minutes(10)))
   func everyPieceOnceAfterBillionsOfJobs() throws {
     for number in [.max - 20, 1 << 31 - 20, 1 << 30 - 20] as [UInt32] {
       // Of two pieces the later ones of eight threads get none for as long as nobody asks for more.
@@ -35,6 +35,21 @@ import Testing
         stream.run { stream.forEachPiece(count) { _, _ in pieces.add(1, ordering: .relaxed) } }
         #expect(pieces.load(ordering: .relaxed) == count, "round \(round) after job \(number)")
       }
+    }
+  }
+
+  @Test("late workers take nothing of the job before the one that renews the numbers", .timeLimit(.minutes(10)))
+  func lateWorkersAtARenewal() throws {
+    for round in 0..<2000 {
+      // More threads than processors: many of the workers meet the long job only when it is over.
+      let stream = try ComputeStream(threadCount: 8, jobNumber: 1 << 30 - 2)
+      let long = Atomic<Int>(0)
+      let short = Atomic<Int>(0)
+      stream.run {
+        stream.forEachPiece(64) { _, _ in long.add(1, ordering: .relaxed) }
+        for _ in 0..<10 { stream.forEachPiece(2) { _, _ in short.add(1, ordering: .relaxed) } }
+      }
+      #expect(long.load(ordering: .relaxed) == 64 && short.load(ordering: .relaxed) == 20, "round \(round)")
     }
   }
 
@@ -53,7 +68,7 @@ import Testing
     #expect(faults.load(ordering: .relaxed) == 0)
   }
 
-  @Test("a stream that ends right after a job ends, wherever its workers are", .timeLimit(.minutes(2)))
+  @Test("a stream that ends right after a job ends, wherever its workers are", .timeLimit(.minutes(10)))
   func endsRightAfterAJob() throws {
     // More threads than processors: some of them come to the last job late.
     for round in 0..<4000 {
