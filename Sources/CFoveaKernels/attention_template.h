@@ -37,8 +37,8 @@ static inline __attribute__((always_inline)) void NAME(micro)(const float *a, si
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * vectors; i++) sums[i] = v_zero();
   size_t step = 0;
-#if LANES == 8
-  // Where instructions are short, one look at the end for four steps.
+#if LANES != 4
+  // One look at the end for four steps.
 #pragma clang loop unroll(disable)
   for (; step + 4 <= steps; step += 4)
 #pragma clang loop unroll(full)

@@ -17,13 +17,15 @@
 #define LINEAR_ROW1_COLUMNS 16
 #define LINEAR_ROW1_STREAMS(weight_bytes) 1
 #define LINEAR_ACCUMULATORS 16
-// 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds.
+// 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds; with 10 rows in place 24 loads do, of
+// which 4 are instructions, as many as two ports bring in the time of the multiply-adds.
 #define LINEAR_TILE_ROWS 12
 #define LINEAR_LEAST_PACKED_ROWS 48
 #define LINEAR_LEAST_PACKED_ROWS_LONG 24
 #define LINEAR_PANEL_VECTORS 2
-#define LINEAR_PANEL_UNROLL 1
-#define LINEAR_PAIR_STEPS 80
+#define LINEAR_PANEL_UNROLL 4
+#define LINEAR_PAIR_STEPS 0
+#define LINEAR_IN_PLACE_ROWS(rows) ((rows)*5 / 6)
 #include "linear_kernels.h"
 
 #define PANEL_VECTORS 4

@@ -5,6 +5,7 @@
 //   LINEAR_TILE_ROWS, LINEAR_PANEL_VECTORS   the tile: accumulators of rows x vectors of columns
 //   LINEAR_PANEL_UNROLL          steps between two hints
 //   LINEAR_PAIR_STEPS            the most steps of lanes that are summed in twos
+//   LINEAR_IN_PLACE_ROWS(rows)   of a tile's rows, those whose elements are operands in memory, with v_fma_at (0)
 //
 // linear_template.h adds an output's products in LANES sums, one a lane, and then the sums as a tree. Here the lanes of
 // a vector are outputs, and a tile goes through its products lane by lane of there, in the order in which the tree takes
@@ -48,6 +49,9 @@ static inline __attribute__((always_inline)) void store_lanes(float *first_lane,
 #endif
 
 // The products of one step of `lanes` lanes, `lane` steps apart.
+//
+// An element in memory is read once for each of its products, but costs no instruction of its own. While the core's other
+// hardware thread is at work for others, this one gets half of the instructions and still enough reads.
 static inline __attribute__((always_inline)) void NAME(panel_step)(V sums[2][LINEAR_TILE_ROWS * LINEAR_PANEL_VECTORS],
                                                                    const float *elements, const V *columns,
                                                                    size_t lane, const int rows, const int lanes) {
@@ -58,10 +62,18 @@ static inline __attribute__((always_inline)) void NAME(panel_step)(V sums[2][LIN
     for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) weights[v] = columns[(size_t)l * lane * LINEAR_PANEL_VECTORS + (size_t)v];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++) {
-      V element = v_set1(elements[(size_t)l * lane * FOVEA_ROW_BLOCK + (size_t)r]);
+      const float *p = elements + (size_t)l * lane * FOVEA_ROW_BLOCK + (size_t)r;
+      V *own = sums[l] + r * LINEAR_PANEL_VECTORS;
+#ifdef LINEAR_IN_PLACE_ROWS
+      if (r < LINEAR_IN_PLACE_ROWS(rows)) {
 #pragma clang loop unroll(full)
-      for (int v = 0; v < LINEAR_PANEL_VECTORS; v++)
-        sums[l][r * LINEAR_PANEL_VECTORS + v] = MULTIPLY_ADD(sums[l][r * LINEAR_PANEL_VECTORS + v], element, weights[v]);
+        for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) own[v] = v_fma_at(p, weights[v], own[v]);
+        continue;
+      }
+#endif
+      V element = v_set1(*p);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < LINEAR_PANEL_VECTORS; v++) own[v] = MULTIPLY_ADD(own[v], element, weights[v]);
     }
   }
 }

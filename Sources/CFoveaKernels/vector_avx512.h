@@ -47,6 +47,11 @@ static inline V v_sub(V a, V b) { return _mm512_sub_ps(a, b); }
 static inline V v_mul(V a, V b) { return _mm512_mul_ps(a, b); }
 static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
 static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }    // a * b + c
+// *a * b + c, with the element as an operand in memory: the compiler would load what is used twice.
+static inline __attribute__((always_inline)) V v_fma_at(const float *a, V b, V c) {
+  __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c) : "v"(b), "m"(*a));
+  return c;
+}
 static inline V v_fnma(V a, V b, V c) { return _mm512_fnmadd_ps(a, b, c); }  // c - a * b
 // The larger; the second where either is NaN.
 static inline V v_max(V a, V b) { return _mm512_max_ps(a, b); }
