@@ -17,8 +17,8 @@
 #define LINEAR_ROW1_COLUMNS 16
 #define LINEAR_ROW1_STREAMS(weight_bytes) 1
 #define LINEAR_ACCUMULATORS 16
-// 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds; with 10 rows in place 24 loads do, of
-// which 4 are instructions, as many as two ports bring in the time of the multiply-adds.
+// 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds. With 10 rows in place
+// it is 24, as many as two ports bring in that time, of which 4 are instructions of their own.
 #define LINEAR_TILE_ROWS 12
 #define LINEAR_LEAST_PACKED_ROWS 48
 #define LINEAR_LEAST_PACKED_ROWS_LONG 24

@@ -5,7 +5,7 @@
 //   LINEAR_TILE_ROWS, LINEAR_PANEL_VECTORS   the tile: accumulators of rows x vectors of columns
 //   LINEAR_PANEL_UNROLL          steps between two hints
 //   LINEAR_PAIR_STEPS            the most steps of lanes that are summed in twos
-//   LINEAR_IN_PLACE_ROWS(rows)   of a tile's rows, those whose elements are operands in memory, with v_fma_at (0)
+//   LINEAR_IN_PLACE_ROWS(rows)   of a tile's rows, those whose elements are operands in memory: float32 only (none)
 //
 // linear_template.h adds an output's products in LANES sums, one a lane, and then the sums as a tree. Here the lanes of
 // a vector are outputs, and a tile goes through its products lane by lane of there, in the order in which the tree takes

@@ -56,8 +56,8 @@ struct TeamLines: @unchecked Sendable {
   private static let firstShare = 3
   /// A share that nobody touches for so many jobs would take an old number for a coming one.
   private static let renewalInterval: UInt32 = 1 << 30
-  /// In the lower half of a share's counter: more pieces than any job has.
-  private static let everyPiece: UInt64 = 0xffff_ffff
+  /// The lower half of a counter, in which pieces are counted; all of it are more than any job has.
+  private static let pieceMask: UInt64 = 0xffff_ffff
 
   /// For jobs that are numbered from the one after `jobNumber` on.
   init(shareCount: Int, jobNumber: UInt32) {
@@ -120,7 +120,7 @@ struct TeamLines: @unchecked Sendable {
   /// holds it would run them again.
   private func renewShares(to number: UInt32) {
     for share in 0..<shareCount {
-      taken(share).pointee.store(UInt64(number) << 32 | Self.everyPiece, ordering: .relaxed)
+      taken(share).pointee.store(UInt64(number) << 32 | Self.pieceMask, ordering: .relaxed)
       reported(share).pointee.store(UInt64(number) << 32, ordering: .relaxed)
     }
   }
@@ -153,7 +153,7 @@ struct TeamLines: @unchecked Sendable {
       let age = Int32(bitPattern: job.number &- UInt32(truncatingIfNeeded: seen >> 32))
       guard age >= 0 else { return nil }
       // For an older job's counter nothing is taken yet but the poster's first piece.
-      let index = age == 0 ? Int(seen & Self.everyPiece) : share == 0 ? 1 : 0
+      let index = age == 0 ? Int(seen & Self.pieceMask) : share == 0 ? 1 : 0
       guard index < count else { return nil }
       let (isMine, current) = counter.pointee.compareExchange(
         expected: seen, desired: UInt64(job.number) << 32 + UInt64(index + 1), ordering: .relaxed)
@@ -172,7 +172,7 @@ struct TeamLines: @unchecked Sendable {
     var sum = 0
     for thread in 1..<shareCount {
       let report = reported(thread).pointee.load(ordering: .acquiring)
-      if UInt32(truncatingIfNeeded: report >> 32) == job.number { sum += Int(report & 0xffff_ffff) }
+      if UInt32(truncatingIfNeeded: report >> 32) == job.number { sum += Int(report & Self.pieceMask) }
     }
     return sum
   }

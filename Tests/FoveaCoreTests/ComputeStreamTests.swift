@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test("every piece runs once where the numbers of jobs start again, and half way to there", .timeLimit(.minutes(10)))
+  @Test("every piece runs once where the numbers of jobs start again, and half way to there", .timeLimit(.minutes(2)))
   func everyPieceOnceAfterBillionsOfJobs() throws {
     for number in [.max - 20, 1 << 31 - 20, 1 << 30 - 20] as [UInt32] {
       // Of two pieces the later ones of eight threads get none for as long as nobody asks for more.
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test("late workers take nothing of the job before the one that renews the numbers", .timeLimit(.minutes(10)))
+  @Test("late workers take nothing of the job before the one that renews the numbers", .timeLimit(.minutes(2)))
   func lateWorkersAtARenewal() throws {
     for round in 0..<2000 {
       // More threads than processors: many of the workers meet the long job only when it is over.
@@ -68,7 +68,7 @@ import Testing
     #expect(faults.load(ordering: .relaxed) == 0)
   }
 
-  @Test("a stream that ends right after a job ends, wherever its workers are", .timeLimit(.minutes(10)))
+  @Test("a stream that ends right after a job ends, wherever its workers are", .timeLimit(.minutes(2)))
   func endsRightAfterAJob() throws {
     // More threads than processors: some of them come to the last job late.
     for round in 0..<4000 {
