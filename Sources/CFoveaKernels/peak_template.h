@@ -1,7 +1,7 @@
 // One loop of independent accumulators. Defines `double NAME(size_t step_count)` and needs
 //   V, SET(x)             the accumulators' vector type, and how to fill one
 //   OPERAND, OPERANDS(x)  the same for the operands
-//   MULTIPLY_ADD(a, x, y) one instruction: a + x . y
+//   MULTIPLY_ADD(a, x, y) one instruction: a + x . y, or those that stand for it
 //   OPERATIONS            operations of one instruction
 //   REGISTER              the asm constraint of a vector register
 //

@@ -15,6 +15,21 @@
 #define MULTIPLY_ADD(a, x, y) _mm256_fmadd_ps(x, y, a)
 #define OPERATIONS 16
 #include "peak_template.h"
+
+// The compiler would take the product, which is always the same, out of the loop.
+static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m256i a, __m256i x, __m256i y) {
+  __m256i products;
+  __asm__ volatile("vpmaddwd %2, %1, %0" : "=x"(products) : "x"(x), "x"(y));
+  return _mm256_add_epi32(a, products);
+}
+#define NAME int16_avx2
+#define V __m256i
+#define SET(x) _mm256_set1_epi32(x)
+#define OPERAND __m256i
+#define OPERANDS(x) _mm256_set1_epi32(x)
+#define MULTIPLY_ADD(a, x, y) multiply_add_int16_avx2(a, x, y)
+#define OPERATIONS 32
+#include "peak_template.h"
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
@@ -25,6 +40,15 @@
 #define OPERANDS(x) _mm256_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) _mm256_dpbusd_avx_epi32(a, x, y)
 #define OPERATIONS 64
+#include "peak_template.h"
+
+#define NAME int16_avxvnni
+#define V __m256i
+#define SET(x) _mm256_set1_epi32(x)
+#define OPERAND __m256i
+#define OPERANDS(x) _mm256_set1_epi32(x)
+#define MULTIPLY_ADD(a, x, y) _mm256_dpwssd_avx_epi32(a, x, y)
+#define OPERATIONS 32
 #include "peak_template.h"
 #pragma clang attribute pop
 #undef REGISTER
@@ -57,6 +81,29 @@
 #define MULTIPLY_ADD(a, x, y) _mm512_dpbusd_epi32(a, x, y)
 #define OPERATIONS 128
 #include "peak_template.h"
+
+#define NAME int16_avx512vnni
+#define V __m512i
+#define SET(x) _mm512_set1_epi32(x)
+#define OPERAND __m512i
+#define OPERANDS(x) _mm512_set1_epi32(x)
+#define MULTIPLY_ADD(a, x, y) _mm512_dpwssd_epi32(a, x, y)
+#define OPERATIONS 64
+#include "peak_template.h"
+
+static inline __attribute__((always_inline)) __m512i multiply_add_int16_avx512(__m512i a, __m512i x, __m512i y) {
+  __m512i products;
+  __asm__ volatile("vpmaddwd %2, %1, %0" : "=v"(products) : "v"(x), "v"(y));
+  return _mm512_add_epi32(a, products);
+}
+#define NAME int16_avx512
+#define V __m512i
+#define SET(x) _mm512_set1_epi32(x)
+#define OPERAND __m512i
+#define OPERANDS(x) _mm512_set1_epi32(x)
+#define MULTIPLY_ADD(a, x, y) multiply_add_int16_avx512(a, x, y)
+#define OPERATIONS 64
+#include "peak_template.h"
 #pragma clang attribute pop
 #undef REGISTER
 
@@ -69,6 +116,9 @@ fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak
     case FOVEA_PEAK_INT8:
       if (kernels == &fovea_kernels_avxvnni) return int8_avx2;
       return is_wide && kernels != &fovea_kernels_avx512 ? int8_avx512 : NULL;
+    case FOVEA_PEAK_INT16:
+      if (!is_wide) return kernels == &fovea_kernels_avxvnni ? int16_avxvnni : int16_avx2;
+      return kernels == &fovea_kernels_avx512 ? int16_avx512 : int16_avx512vnni;
   }
   return NULL;
 }

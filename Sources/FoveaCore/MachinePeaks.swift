@@ -14,10 +14,13 @@ public struct MachinePeaks: Sendable {
   public let bfloat16OperationsPerSecond: Double?
   /// Products and sums of the int8 dot instruction per second; nil where the CPU lacks it.
   public let int8OperationsPerSecond: Double?
+  /// Products and sums of int16 pairs per second, by the dot instruction where the instruction set has it; nil where they
+  /// were not measured.
+  public let int16OperationsPerSecond: Double?
   /// Bytes read per second out of a buffer much larger than the caches, on huge pages where the system has them.
   public let memoryBytesPerSecond: Double
 
-  /// Measures on `stream`: about half a second, and a fifth of one to touch the memory first.
+  /// Measures on `stream`: about two thirds of a second, and a fifth of one to touch the memory first.
   ///
   /// - Parameter memoryByteCount: the size of the buffer to read; several times the last cache.
   public static func measure(on stream: ComputeStream, memoryByteCount: Int = 1 << 30) -> MachinePeaks {
@@ -27,6 +30,7 @@ public struct MachinePeaks: Sendable {
         float32OperationsPerSecond: operationsPerSecond(FOVEA_PEAK_FLOAT32, stream),
         bfloat16OperationsPerSecond: operationsPerSecond(FOVEA_PEAK_BFLOAT16, stream),
         int8OperationsPerSecond: operationsPerSecond(FOVEA_PEAK_INT8, stream),
+        int16OperationsPerSecond: operationsPerSecond(FOVEA_PEAK_INT16, stream),
         memoryBytesPerSecond: bytesPerSecond(stream, byteCount: memoryByteCount))
     }
   }

@@ -38,7 +38,7 @@ extension DecoderModel: TokenEncoder {
     let attended = rows(.attended)
     let queries = rows(.queries)
     let angles = rows(.angles)
-    let keyValueType = precision == .float32 ? .float32 : weights.storedType
+    let keyValueType = precision.keepsFloat32 ? .float32 : weights.storedType
     let keyValues = PackedKeyValues(
       rowCount: tokens.count, width: configuration.keyValueHeadCount * configuration.headDimension, type: keyValueType)
 

@@ -6,7 +6,7 @@ extension DecoderModel {
   ///
   /// The weights are mapped, not read: pages come in as they are used. Copied instead are matrices of float32 whose
   /// elements 16 bits hold exactly, as they do where a bfloat16 checkpoint was saved as float32 (the results have the
-  /// same bits, and half as much is read), and those that ``Precision/bfloat16`` rounds.
+  /// same bits, and half as much is read), and those that ``Precision/bfloat16`` and ``Precision/int16`` round.
   ///
   /// - Parameters:
   ///   - folder: the path of the folder.
@@ -34,18 +34,14 @@ extension DecoderModel {
     cacheFormat: CacheFormat = CacheFormat()
   ) throws -> DecoderModel {
     let configuration = try ModelConfiguration.load(folder: folder)
-    guard Precision.ofDecoders.contains(precision) else {
-      throw ModelError(
-        .unsupportedFeature, file: "\(folder)/\(ModelConfiguration.fileName)",
-        "precision '\(precision.rawValue)' is for encoders, this is a decoder: expected one of "
-          + Precision.ofDecoders.map(\.rawValue).joined(separator: ", "))
-    }
     let checkpoint = try Checkpoint.open(folder: folder)
+    try precision.checkCopies(of: checkpoint.byteCounts, folder: folder)
     let computeStream: ComputeStream
     if let stream { computeStream = stream } else { computeStream = try .shared }
     let weights = try DecoderWeights(
       configuration: configuration, checkpoint: checkpoint, needsHead: needsHead,
-      conversion: MatrixConversion.ofDecoder(checkpoint, precision: precision, on: computeStream))
+      conversion: MatrixConversion.ofDecoder(checkpoint, precision: precision, on: computeStream),
+      packing: precision == .int16 ? WeightPacking(on: computeStream) : nil)
     return DecoderModel(
       folder: folder, configuration: configuration, weights: weights, precision: precision, stream: computeStream,
       cacheFormat: cacheFormat)
@@ -60,8 +56,12 @@ extension DecoderModel {
       + weights.layers.flatMap { $0.linears.map(\.matrix) }
   }
 
-  /// All that the matrices consist of: elements, or codes, scales and biases.
-  package var weightTensors: [Tensor] { matrices.flatMap(\.tensors) }
+  /// All that evaluation reads of the matrices: elements, or codes, scales and biases, or copies; the embedding once.
+  package var weightTensors: [Tensor] {
+    let headIsEmbedding = weights.isTied && weights.head.packed == nil
+    let linears = weights.layers.flatMap(\.linears) + (headIsEmbedding ? [] : [weights.head])
+    return weights.embedding.tensors + linears.flatMap(\.tensors)
+  }
 
   /// The number of elements of what is held in float32: norms, biases and sinks.
   private var vectorElementCount: Int {
@@ -73,14 +73,14 @@ extension DecoderModel {
   /// The number of parameters, tied ones counted once.
   public var parameterCount: Int { matrices.reduce(vectorElementCount) { $0 + $1.parameterCount } }
 
-  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored, norms, biases and
-  /// sinks widened to float32.
+  /// The bytes of the weights as evaluation reads them, tied ones counted once: matrices as stored or copied, norms, biases
+  /// and sinks widened to float32.
   public var weightByteCount: Int {
-    matrices.reduce(vectorElementCount * MemoryLayout<Float>.stride) { $0 + $1.byteCount }
+    weightTensors.reduce(vectorElementCount * MemoryLayout<Float>.stride) { $0 + $1.byteCount }
   }
 
   /// The bytes of matrices that evaluating one token reads, of experts those that it goes through.
-  public var weightByteCountPerToken: Int { sumPerToken { $0.matrix.byteCount } }
+  public var weightByteCountPerToken: Int { sumPerToken { $0.byteCount } }
 
   /// The multiplications of one token's products with weights, those of the head included.
   public var multiplicationCountPerToken: Int { sumPerToken { $0.matrix.parameterCount } }

@@ -53,9 +53,10 @@ public final class DecoderModel: Sendable {
       RotaryEmbedding($0, headDimension: configuration.headDimension, contextLength: configuration.contextLength)
     }
     // Activations are bfloat16 only if they meet nothing but bfloat16 weights: other weights take float32.
-    let activationType: ElementType = precision != .float32 && weights.storedType == .bfloat16 ? .bfloat16 : .float32
+    let activationType: ElementType =
+      !precision.keepsFloat32 && weights.storedType == .bfloat16 ? .bfloat16 : .float32
     self.activationType = activationType
-    let weightByteCount = weights.layers.flatMap(\.linears).reduce(0) { $0 + $1.matrix.byteCount }
+    let weightByteCount = weights.layers.flatMap(\.linears).reduce(0) { $0 + $1.byteCount }
     weightsFillCaches = weightByteCount >= MachineMemory.lastCacheByteCount
     let angleCount = rotaries.reduce(0) { $0 + 2 * $1.pairCount }
     // Rounding to bytes starts from float32.
@@ -97,7 +98,7 @@ public final class DecoderModel: Sendable {
     checked policy: CachePolicy = .contiguous, format: CacheFormat? = nil, keepsEverything: Bool = false
   ) -> KeyValueCache {
     let format = format ?? cacheFormat
-    let elementType = format.elementType ?? (precision == .float32 ? .float32 : weights.storedType)
+    let elementType = format.elementType ?? (precision.keepsFloat32 ? .float32 : weights.storedType)
     let lengthLimit = policy.bound == nil ? configuration.contextLength : nil
     let stores = configuration.layers.map { layer in
       let limits = policy.limits(ofWindow: layer.window)

@@ -1,7 +1,8 @@
 internal import FoveaCore
 internal import FoveaSafetensors
 
-/// The weights of a decoder: views of the mapped checkpoint, but for norms and biases, which are widened to float32.
+/// The weights of a decoder: views of the mapped checkpoint or copies of it, but for norms and biases, which are widened to
+/// float32.
 struct DecoderWeights: Sendable {
   /// `[vocabularySize, hiddenSize]`.
   let embedding: WeightMatrix
@@ -28,15 +29,17 @@ struct DecoderWeights: Sendable {
   /// - Parameters:
   ///   - needsHead: whether an output matrix must be there; without one the embedding takes its place.
   ///   - conversion: what happens to matrices; nil leaves them as stored.
+  ///   - packing: what makes copies of them for products; nil for products with the matrices themselves.
   /// - Throws: ``SafetensorsError`` naming a tensor that is missing or has another shape or type.
   init(
     configuration: ModelConfiguration, checkpoint: Checkpoint, needsHead: Bool = true,
-    conversion: MatrixConversion? = nil
+    conversion: MatrixConversion? = nil, packing: WeightPacking? = nil
   ) throws {
     checkpointByteCounts = checkpoint.byteCounts
     let names = WeightNames(configuration.family.traits.names, contains: checkpoint.contains)
     let source = WeightSource(
-      checkpoint: checkpoint, quantization: configuration.quantization, conversion: conversion)
+      checkpoint: checkpoint, quantization: configuration.quantization, conversion: conversion,
+      packing: packing)
     let hiddenSize = configuration.hiddenSize
     embedding = try source.matrix(names.embedding, [configuration.vocabularySize, hiddenSize])
     layers = try (0..<configuration.layerCount).map { index in
@@ -50,10 +53,10 @@ struct DecoderWeights: Sendable {
       // As in transformers 5, a file that says so and has an output matrix of its own means the latter.
       let stored = needsHead && hasHead ? try source.matrix(names.head, shape) : embedding
       isTied = stored.hasSameBytes(as: embedding)
-      head = LinearWeights(matrix: isTied ? embedding : stored)
+      head = source.linear(isTied ? embedding : stored)
     } else {
       isTied = !needsHead && !hasHead
-      head = LinearWeights(matrix: isTied ? embedding : try source.matrix(names.head, shape))
+      head = source.linear(isTied ? embedding : try source.matrix(names.head, shape))
     }
     let types = Set(layers.flatMap { $0.linears.map(\.matrix.elementType) } + [head.matrix.elementType])
     storedType = types.count == 1 && conversion?.hasNarrowed != true ? head.matrix.elementType : .float32
@@ -76,7 +79,8 @@ extension FeedForward {
       self = .experts(
         try source.experts(
           parts.experts, experts, hiddenSize: hiddenSize, hasBias: hasBias, name: { names.layer(index, $0) }),
-        router: try source.linear(
+        // The choice of experts is sensitive: it goes by the weights themselves.
+        router: try source.withoutCopies.linear(
           names.layer(index, parts.router), experts.expertCount, hiddenSize, hasBias: parts.experts.isTransposed))
     case (.plain, _):
       self = .plain(

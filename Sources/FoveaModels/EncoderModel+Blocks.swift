@@ -55,13 +55,13 @@ private struct BlockLayout {
       return begin
     }
     let hiddenByteCount = rowCount * hiddenSize * MemoryLayout<Float>.stride
-    let partByteCount = rowCount * PackedWeights.stepsPerPart * MemoryLayout<Float>.stride
+    let partByteCount = rowCount * PackedMatrix.stepsPerPart * MemoryLayout<Float>.stride
     let form = PackedForm(model.precision)
     _ = reserve(max(3 * hiddenByteCount, partByteCount), 0)
     attended = reserve(hiddenByteCount, 1)
     branch = reserve(hiddenByteCount, 2)
     rounded = reserve(form.inputByteCount(rowCount: rowCount, depth: hiddenSize), 3)
-    roundedPart = reserve(form.inputByteCount(rowCount: rowCount, depth: PackedWeights.stepsPerPart), 4)
+    roundedPart = reserve(form.inputByteCount(rowCount: rowCount, depth: PackedMatrix.stepsPerPart), 4)
     attention = (end + 4095) / 4096 * 4096
     // A sequence is at most as long as its block.
     let engine = model.attention(hiddenStates, into: hiddenStates.base, hiddenStates)
@@ -109,36 +109,36 @@ private struct BlockWorker {
       guard case .packed(let projections) = layer.projections, case .packed(let output) = layer.outputProjection,
         case .packed(let up) = layer.up, case .packed(let down) = layer.down
       else { return }
-      multiply(hiddenStates, projections, into: projected)
+      multiply(hiddenStates, projections.matrix, into: projected)
       for sequence in sequences where !sequence.isEmpty {
         let rows = sequence.lowerBound - tokens.startIndex..<sequence.upperBound - tokens.startIndex
         model.attention(projected.rows(rows), into: attended.row(rows.lowerBound), attended)
           .runAlone(kernels, scratch: attentionScratch)
       }
-      multiply(attended, output, into: branch)
+      multiply(attended, output.matrix, into: branch)
       addBranch(norm: layer.attentionNorm)
-      feedForward(up: up, down: down)
+      feedForward(up: up.matrix, down: down.matrix)
       addBranch(norm: layer.outputNorm)
     }
   }
 
-  private func multiply(_ activations: ActivationRows, _ weights: PackedWeights, into outputs: ActivationRows) {
+  private func multiply(_ activations: ActivationRows, _ weights: PackedMatrix, into outputs: ActivationRows) {
     let inputs = weights.form.inputs(kernels, activations, depth: weights.inputSize, memory: rounded)
     for piece in 0..<weights.pieceCount {
       weights.multiply(
-        kernels, inputs, piece: piece, outputs: outputs.floats() + piece * PackedWeights.columnsPerPiece,
+        kernels, inputs, piece: piece, outputs: outputs.floats() + piece * PackedMatrix.columnsPerPiece,
         outputStride: outputs.stride)
     }
   }
 
   /// branch = down · function(up · hiddenStates), of which a part of the columns between is there at a time.
-  private func feedForward(up: PackedWeights, down: PackedWeights) {
+  private func feedForward(up: PackedMatrix, down: PackedMatrix) {
     let activated = projected.floats()
     let rowCount = hiddenStates.count
-    let width = PackedWeights.columnsPerPiece
+    let width = PackedMatrix.columnsPerPiece
     let inputs = up.form.inputs(kernels, hiddenStates, depth: up.inputSize, memory: rounded)
     for part in 0..<down.partCount {
-      let columns = PackedWeights.steps(part, of: down.inputSize)
+      let columns = PackedMatrix.steps(part, of: down.inputSize)
       for piece in columns.lowerBound / width..<(columns.upperBound + width - 1) / width {
         up.multiply(
           kernels, inputs, piece: piece, outputs: activated + piece * width - columns.lowerBound,

@@ -180,7 +180,7 @@ public final class EncoderModel: TokenEncoder {
 
   private func multiply(_ activations: ActivationRows, _ product: EncoderProduct, into outputs: ActivationRows) {
     switch product {
-    case .packed(let weights): stream.multiply(activations, weights, into: outputs)
+    case .packed(let weights): stream.multiply(activations, weights.matrix, into: outputs)
     case .stored(let linears):
       var first = 0
       stream.multiply(
@@ -199,7 +199,7 @@ public final class EncoderModel: TokenEncoder {
     let activation = configuration.activation
     switch layer.up {
     case .packed(let up):
-      stream.multiplyActivated(inputs, up, activation: activation, into: activated)
+      stream.multiplyActivated(inputs, up.matrix, activation: activation, into: activated)
       multiply(activated, layer.down, into: branch)
     case .stored(let ups):
       // One matrix each.

@@ -16,24 +16,27 @@ extension ComputeStream {
     let product = PreparedProduct(gate, inputs, kernels: kernels)
     let upProduct = up.map { PreparedProduct($0, inputs, kernels: kernels) }
     let blocks = PackedRows(outputs, for: next, kernels: kernels)
-    let cut = ColumnCut(columnCount: gate.outputSize, rowCount: activations.count, threadCount: threadCount)
+    let cut = ColumnCut(
+      columnCount: gate.outputSize, rowCount: activations.count, threadCount: threadCount,
+      alignment: max(gate.kernelWeights.columnAlignment, up?.kernelWeights.columnAlignment ?? 0))
     let rowBlock = PieceHalves.rowsTogether(activations.count)
     let halves = PieceHalves(
       count: rowBlock * cut.longest, productScratch: product.scratchByteCount(columnCount: cut.longest),
       upScratch: upProduct?.scratchByteCount(columnCount: cut.longest))
     let (element, width) = (outputs.type.kernelElement, outputs.type.byteCount)
-    forEachPiece(of: cut, scratchByteCount: halves.scratchByteCount) { columns, scratch in
+    forEachPiece(of: cut, scratchByteCount: halves.scratchByteCount) { allRows, columns, scratch in
       let gates = halves.gates(scratch)
       let ups = upProduct.map { _ in halves.ups(scratch) }
-      for first in stride(from: 0, to: activations.count, by: rowBlock) {
-        let rows = first..<min(activations.count, first + rowBlock)
+      for first in stride(from: allRows.lowerBound, to: allRows.upperBound, by: rowBlock) {
+        let rows = first..<min(allRows.upperBound, first + rowBlock)
+        let holdsWeights = first > allRows.lowerBound
         product.multiply(
           rows: rows, columns: columns, outputs: gates, outputStride: columns.count, scratch: scratch,
-          scratchHoldsWeights: first > 0)
+          scratchHoldsWeights: holdsWeights)
         if let ups {
           upProduct?.multiply(
             rows: rows, columns: columns, outputs: ups, outputStride: columns.count, scratch: halves.upScratch(scratch),
-            scratchHoldsWeights: first > 0)
+            scratchHoldsWeights: holdsWeights)
         }
         if let blocks {
           activation.apply(

@@ -27,11 +27,11 @@ extension ComputeStream {
       let first = rowRanges.last?.upperBound ?? 0
       rowRanges.append(first..<first + group.activations.count)
     }
-    func pieces(_ columnCounts: [Int]) -> GroupPieces {
-      GroupPieces(columnCounts: columnCounts, rowCount: mostRows, threadCount: threadCount)
+    func pieces(_ weights: [LinearWeights]) -> GroupPieces {
+      GroupPieces(weights, rowCount: mostRows, threadCount: threadCount)
     }
 
-    let inner = pieces(groups.map(\.block.gate.outputSize))
+    let inner = pieces(groups.map(\.block.gate))
     let innerGrain = inner.cut.longest
     let innerWeights = groups.flatMap { [$0.block.gate, $0.block.up] }
     let inputs = prepare(first.activations.extended(to: rowCount), for: innerWeights, groups: rowRanges)
@@ -43,20 +43,22 @@ extension ComputeStream {
     let productScratch = (gateProducts + upProducts).map { $0.scratchByteCount(columnCount: innerGrain) }.max() ?? 0
     let halves = PieceHalves(
       count: rowBlock * innerGrain, productScratch: productScratch, upScratch: productScratch)
-    forEachPiece(of: inner.cut, scratchByteCount: halves.scratchByteCount) { columns, scratch in
+    forEachPiece(of: inner.cut, scratchByteCount: halves.scratchByteCount) { allRows, columns, scratch in
       let (gates, ups) = (halves.gates(scratch), halves.ups(scratch))
       inner.forEachPart(of: columns) { index, columns in
         let group = groups[index]
-        for first in stride(from: 0, to: group.activations.count, by: rowBlock) {
-          let rows = first..<min(group.activations.count, first + rowBlock)
+        let end = min(group.activations.count, allRows.upperBound)
+        for first in stride(from: allRows.lowerBound, to: end, by: rowBlock) {
+          let rows = first..<min(end, first + rowBlock)
+          let holdsWeights = first > allRows.lowerBound
           let firstRow = rowRanges[index].lowerBound
           let inputRows = firstRow + rows.lowerBound..<firstRow + rows.upperBound
           gateProducts[index].multiply(
             rows: inputRows, columns: columns, outputs: gates, outputStride: innerGrain, scratch: scratch,
-            scratchHoldsWeights: first > 0)
+            scratchHoldsWeights: holdsWeights)
           upProducts[index].multiply(
             rows: inputRows, columns: columns, outputs: ups, outputStride: innerGrain,
-            scratch: halves.upScratch(scratch), scratchHoldsWeights: first > 0)
+            scratch: halves.upScratch(scratch), scratchHoldsWeights: holdsWeights)
           for row in rows {
             let offset = (row - first) * innerGrain
             activation.apply(
@@ -68,19 +70,23 @@ extension ComputeStream {
       }
     }
 
-    let outer = pieces(groups.map(\.block.down.outputSize))
     let outerWeights = groups.map(\.block.down)
+    let outer = pieces(outerWeights)
     let activated = prepare(first.activated.extended(to: rowCount), for: outerWeights, groups: rowRanges)
     let products = groups.enumerated().map {
       PreparedProduct($1.block.down, activated, group: $0, kernels: kernels)
     }
     let outerScratch = products.map { $0.scratchByteCount(columnCount: outer.cut.longest) }.max() ?? 0
-    forEachPiece(of: outer.cut, scratchByteCount: outerScratch) { columns, scratch in
+    forEachPiece(of: outer.cut, scratchByteCount: outerScratch) { allRows, columns, scratch in
       outer.forEachPart(of: columns) { index, columns in
         let group = groups[index]
+        let rows = allRows.clamped(to: 0..<group.activations.count)
+        let firstRow = rowRanges[index].lowerBound
+        guard !rows.isEmpty else { return }
         products[index].multiply(
-          rows: rowRanges[index], columns: columns,
-          outputs: group.outputs.floats() + columns.lowerBound, outputStride: group.outputs.stride, scratch: scratch)
+          rows: firstRow + rows.lowerBound..<firstRow + rows.upperBound, columns: columns,
+          outputs: group.outputs.floats(rows.lowerBound) + columns.lowerBound, outputStride: group.outputs.stride,
+          scratch: scratch)
       }
     }
   }

@@ -1,7 +1,8 @@
 internal import CFoveaKernels
 internal import FoveaCore
 
-/// A matrix `[outputSize, inputSize]` as it lies in the checkpoint, with its bias.
+/// A matrix `[outputSize, inputSize]` as it lies in the checkpoint, with its bias, and the copy that products read instead
+/// if there is one.
 ///
 /// A class, since a token hands its matrices around hundreds of times: one reference is counted and not that of every
 /// tensor.
@@ -9,22 +10,25 @@ final class LinearWeights: Sendable {
   let matrix: WeightMatrix
   /// `[outputSize]` float32, or nil.
   let bias: Tensor?
+  /// What products read instead of the matrix.
+  let packed: PackedWeights?
   /// Addresses in the tensors above, which never change.
   nonisolated(unsafe) let kernelWeights: KernelWeights
 
-  init(matrix: WeightMatrix, bias: Tensor? = nil) {
+  init(matrix: WeightMatrix, bias: Tensor? = nil, packed: PackedWeights? = nil) {
     self.matrix = matrix
     self.bias = bias
-    kernelWeights = KernelWeights(matrix, bias: bias)
-  }
-
-  /// Weights that are not quantised.
-  convenience init(weight: Tensor, bias: Tensor? = nil) {
-    self.init(matrix: WeightMatrix(tensor: weight, codes: nil), bias: bias)
+    self.packed = packed
+    kernelWeights = KernelWeights(matrix, bias: bias, packed: packed)
   }
 
   var outputSize: Int { kernelWeights.outputSize }
   var inputSize: Int { kernelWeights.inputSize }
+
+  /// What products read.
+  var tensors: [Tensor] { packed.map { [$0.tensor] } ?? matrix.tensors }
+
+  var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 }
 
 /// What kernels read of a matrix, without the references of its tensors: those would be counted for every product of
@@ -38,8 +42,10 @@ struct KernelWeights {
   let inputSize: Int
   /// Of quantised weights, with the form in which activations meet them.
   let codes: (matrix: fovea_quantized_matrix, form: CodeForm)?
+  /// A copy that is read instead of all these.
+  let packed: PackedMatrix?
 
-  init(_ matrix: WeightMatrix, bias: Tensor?) {
+  init(_ matrix: WeightMatrix, bias: Tensor?, packed: PackedWeights?) {
     base = matrix.tensor.baseAddress
     element = matrix.elementType.kernelElement
     elementByteCount = matrix.tensor.elementType.byteCount
@@ -47,7 +53,11 @@ struct KernelWeights {
     outputSize = matrix.rowCount
     inputSize = matrix.columnCount
     codes = matrix.codes.map { (matrix.kernelMatrix($0, from: 0), CodeForm($0.scheme)) }
+    self.packed = packed?.matrix
   }
+
+  /// Pieces of the product begin with multiples of so many columns.
+  var columnAlignment: Int { packed == nil ? ColumnCut.standardAlignment : PackedMatrix.columnsPerPiece }
 
   /// The product kernel for activations of that type; nil if the tables have none for the pair.
   func kernel(_ kernels: UnsafePointer<fovea_kernels>, activationType: fovea_element) -> fovea_linear_kernel? {
@@ -103,13 +113,15 @@ extension ComputeStream {
     // A token has hundreds of these phases, and what one thread does alone here the others wait for: no allocations.
     let prepared = PreparedProduct(product.weights, inputs, kernels: kernelTable)
     let rowCount = inputs.activations.count
-    let cut = ColumnCut(columnCount: product.weights.outputSize, rowCount: rowCount, threadCount: threadCount)
+    let cut = ColumnCut(
+      columnCount: product.weights.outputSize, rowCount: rowCount, threadCount: threadCount,
+      alignment: product.weights.kernelWeights.columnAlignment)
     let (outputs, outputStride) = (product.outputs, product.outputStride)
     let scratchByteCount = prepared.scratchByteCount(columnCount: cut.longest)
-    forEachPiece(of: cut, scratchByteCount: scratchByteCount) { columns, scratch in
+    forEachPiece(of: cut, scratchByteCount: scratchByteCount) { rows, columns, scratch in
       prepared.multiply(
-        rows: 0..<rowCount, columns: columns, outputs: outputs + columns.lowerBound, outputStride: outputStride,
-        accumulates: accumulates, scratch: scratch)
+        rows: rows, columns: columns, outputs: outputs + rows.lowerBound * outputStride + columns.lowerBound,
+        outputStride: outputStride, accumulates: accumulates, scratch: scratch)
     }
     withExtendedLifetime(product.weights) {}
   }
@@ -123,15 +135,14 @@ extension ComputeStream {
         stride: product.outputStride
       )
     }
-    let pieces = GroupPieces(
-      columnCounts: products.map(\.weights.outputSize), rowCount: activations.count, threadCount: threadCount)
+    let pieces = GroupPieces(products.map(\.weights), rowCount: activations.count, threadCount: threadCount)
     let scratchByteCount = placed.reduce(0) { max($0, $1.product.scratchByteCount(columnCount: pieces.cut.longest)) }
-    forEachPiece(of: pieces.cut, scratchByteCount: scratchByteCount) { columns, scratch in
+    forEachPiece(of: pieces.cut, scratchByteCount: scratchByteCount) { rows, columns, scratch in
       pieces.forEachPart(of: columns) { index, columns in
         let (product, outputs, stride) = placed[index]
         product.multiply(
-          rows: 0..<activations.count, columns: columns, outputs: outputs + columns.lowerBound, outputStride: stride,
-          scratch: scratch)
+          rows: rows, columns: columns, outputs: outputs + rows.lowerBound * stride + columns.lowerBound,
+          outputStride: stride, scratch: scratch)
       }
     }
     withExtendedLifetime(products) {}

@@ -15,10 +15,7 @@ final class MatrixConversion {
 
   private let rule: Rule
   private let stream: ComputeStream
-  /// Where copies lie one behind another: a large storage has fewer and larger pages than hundreds of small ones. What is
-  /// never written takes no memory.
-  private var storage = TensorStorage(byteCount: 0)
-  private var usedByteCount = 0
+  private var area = CopyArea()
   /// Whether a matrix of float32 became narrower without loss.
   private(set) var hasNarrowed = false
 
@@ -26,9 +23,6 @@ final class MatrixConversion {
   private static let blockElementCount = 4096
   /// Those of one piece of work.
   private static let grain = 1 << 16
-
-  /// The size of a storage, unless a matrix needs more.
-  private static let storageByteCount = 256 << 20
 
   init(_ rule: Rule, on stream: ComputeStream) {
     self.rule = rule
@@ -40,7 +34,12 @@ final class MatrixConversion {
   static func ofDecoder(
     _ checkpoint: Checkpoint, precision: Precision, on stream: ComputeStream
   ) -> MatrixConversion? {
-    if precision == .bfloat16 { return MatrixConversion(.rounding, on: stream) }
+    switch precision {
+    case .bfloat16: return MatrixConversion(.rounding, on: stream)
+    // All but the embedding are copied in another form.
+    case .int16: return nil
+    case .native, .float32: break
+    }
     let copyByteCount = (checkpoint.byteCounts[.float32] ?? 0) / 2
     return copyByteCount <= MachineMemory.byteCount() / 4 * 3 ? MatrixConversion(.exact, on: stream) : nil
   }
@@ -67,7 +66,8 @@ final class MatrixConversion {
     // Most matrices that are not exact show it at once.
     let probe = Tensor(uninitialized: [min(count, Self.blockElementCount)], elementType: type)
     guard !isExact || convert(stored, 0..<probe.elementCount, into: probe, isExact: true) else { return nil }
-    let result = allocate(stored.shape, type)
+    let (storage, byteOffset) = area.room(byteCount: stored.shape.reduce(type.byteCount, *))
+    let result = Tensor(storage: storage, byteOffset: byteOffset, elementType: type, shape: stored.shape)
     let hasLoss = Atomic(false)
     stream.run {
       stream.forEachRange(count, grain: Self.grain) { range in
@@ -76,21 +76,8 @@ final class MatrixConversion {
       }
     }
     guard !hasLoss.load(ordering: .relaxed) else { return nil }
-    usedByteCount = result.byteOffset + result.byteCount
+    area.take(upTo: result.byteOffset + result.byteCount)
     return result
-  }
-
-  /// Room behind the last copy, in another storage if it must be; taken only once ``usedByteCount`` says so.
-  private func allocate(_ shape: [Int], _ type: ElementType) -> Tensor {
-    let byteCount = shape.reduce(type.byteCount, *)
-    let alignment = TensorStorage.alignmentByteCount
-    var offset = (usedByteCount + alignment - 1) / alignment * alignment
-    if offset + byteCount > storage.byteCount {
-      storage = TensorStorage(uninitializedByteCount: max(byteCount, Self.storageByteCount))
-      usedByteCount = 0
-      offset = 0
-    }
-    return Tensor(storage: storage, byteOffset: offset, elementType: type, shape: shape)
   }
 
   /// Converts the elements `range` to the same places of `target`; returns false if it must be exact and is not.

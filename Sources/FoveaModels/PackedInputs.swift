@@ -90,13 +90,20 @@ struct PackedInputs {
 
 extension ComputeStream {
   /// Float32 rows as products with `weights` read them; rounded ones lie in the stream's shared scratch until the next call.
-  func prepare(_ activations: ActivationRows, for weights: PackedWeights) -> PackedInputs {
+  func prepare(_ activations: ActivationRows, for weights: PackedMatrix) -> PackedInputs {
     let (form, depth) = (weights.form, weights.inputSize)
     guard form == .int16 else { return PackedInputs(activations) }
-    let kernels = kernelTable
     let memory = sharedScratch(byteCount: form.inputByteCount(rowCount: activations.count, depth: depth))
+    return round(activations, depth: depth, to: form, memory: memory)
+  }
+
+  /// Rounds float32 rows of `depth` elements into `memory`, with all threads where that takes less time than a barrier.
+  func round(
+    _ activations: ActivationRows, depth: Int, to form: PackedForm, memory: UnsafeMutableRawPointer
+  ) -> PackedInputs {
+    let kernels = kernelTable
     let rowByteCount = form.inputByteCount(rowCount: 1, depth: depth)
-    // A few rows take less time than a barrier.
+    activations.fetchFew()
     forEachRange(activations.count, grain: 8) { rows in
       form.round(kernels, activations.rows(rows), depth: depth, into: memory + rows.lowerBound * rowByteCount)
     }

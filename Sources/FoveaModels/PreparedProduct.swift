@@ -11,6 +11,8 @@ struct PreparedProduct {
     case codes(fovea_quantized_matrix, rounded: RoundedRows, groupSize: Int)
     /// Widened to float32 as they are needed.
     case widened(fovea_quantized_matrix)
+    /// A copy of them, which meets activations in its own form.
+    case packed(PackedMatrix, PackedInputs)
   }
 
   private let kernels: UnsafePointer<fovea_kernels>
@@ -32,6 +34,11 @@ struct PreparedProduct {
     weights = linear.kernelWeights
     activations = inputs.activations
     groupRows = inputs.rows(ofGroup: group)
+    if let packed = weights.packed, let rounded = inputs.roundedIntegers {
+      packedRows = nil
+      form = .packed(packed, rounded)
+      return
+    }
     packedRows = inputs.packedRows(ofGroup: group)
     guard let (matrix, codeForm) = weights.codes else {
       form = .elements(weights.kernel(kernels, activationType: activations.type.kernelElement))
@@ -52,6 +59,7 @@ struct PreparedProduct {
   func scratchByteCount(columnCount: Int) -> Int {
     switch form {
     case .elements: panelByteCount(columnCount)
+    case .packed: 0
     case .codes: (fovea_quantized_scratch_byte_count(depth) + 63) / 64 * 64
     case .widened: panelByteCount(columnCount) + Self.columnsPerPanel * depth * MemoryLayout<Float>.stride
     }
@@ -61,13 +69,20 @@ struct PreparedProduct {
     packedRows == nil ? 0 : fovea_linear_panel_byte_count(columnCount, depth)
   }
 
-  /// Columns `columns` of rows `rows` of inputs · weightsᵀ + bias, to `outputs`, where the first of both goes.
+  /// Columns `columns` of rows `rows` of inputs · weightsᵀ + bias, to `outputs`, where the first of both goes. The first
+  /// column is a multiple of the weights' ``KernelWeights/columnAlignment``.
   ///
   /// - Parameter scratchHoldsWeights: whether the last call with this scratch was for the same columns.
   func multiply(
     rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int,
     accumulates: Bool = false, scratch: UnsafeMutableRawPointer, scratchHoldsWeights: Bool = false
   ) {
+    if case .packed(let matrix, let inputs) = form {
+      matrix.multiply(
+        kernels, inputs.rows(rows), columns: columns, outputs: outputs, outputStride: outputStride,
+        accumulates: accumulates)
+      return
+    }
     var work = fovea_linear()
     work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
     work.activation_stride = activations.stride
@@ -86,6 +101,7 @@ struct PreparedProduct {
       work.panels_hold_weights = scratchHoldsWeights
     }
     switch form {
+    case .packed: break
     case .elements(let kernel):
       if packedRows == nil { activations.rows(rows).fetchFew() }
       let columnByteCount = depth * weights.elementByteCount

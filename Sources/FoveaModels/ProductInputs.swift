@@ -31,6 +31,8 @@ struct ProductInputs {
   private let groups: [Range<Int>]?
   /// Empty where weights meet activations in float32.
   fileprivate var rounded = FewValues<(form: CodeForm, rows: RoundedRows)>()
+  /// Rounded to integers of 16 bits, if there are weights that meet such.
+  fileprivate(set) var roundedIntegers: PackedInputs?
   /// Each group in the kernels' blocks, nil where few rows are read as they lie; empty if all are.
   fileprivate var packed: [UnsafeRawPointer?] = []
 
@@ -88,23 +90,28 @@ extension ComputeStream {
     var depth = 0
     var forms = FewValues<CodeForm>()
     var leastPackedRows = Int.max
+    var packedForm: PackedForm?
     for linear in weights {
       depth = linear.inputSize
-      if let form = activations.roundedForm(for: linear) {
+      if let packed = linear.kernelWeights.packed {
+        packedForm = packed.form
+      } else if let form = activations.roundedForm(for: linear) {
         if !forms.contains(form) { forms.append(form) }
       } else {
         leastPackedRows = min(leastPackedRows, linear.kernelWeights.leastPackedRows(kernelTable))
       }
     }
     let pack = activations.count < leastPackedRows ? nil : kernelTable.pointee.rowPacking(activations.type)
-    guard !forms.isEmpty || pack != nil else { return inputs }
+    guard !forms.isEmpty || pack != nil || packedForm != nil else { return inputs }
 
     let rowCount = activations.count
     var byteCount = 0
     for form in forms { byteCount = form.layout(rowCount: rowCount, depth: depth, from: byteCount).end }
     let packedGroups = PackedGroups(
       pack == nil ? [] : groups ?? [0..<rowCount], leastRows: leastPackedRows, depth: depth)
-    let memory = sharedScratch(byteCount: byteCount + packedGroups.byteCount)
+    let packedEnd = byteCount + packedGroups.byteCount
+    let integerByteCount = packedForm?.inputByteCount(rowCount: rowCount, depth: depth) ?? 0
+    let memory = sharedScratch(byteCount: packedEnd + integerByteCount)
     var begin = 0
     for form in forms {
       let layout = form.layout(rowCount: rowCount, depth: depth, from: begin)
@@ -114,6 +121,9 @@ extension ComputeStream {
         sums: (memory + layout.sums).assumingMemoryBound(to: Float.self))
       inputs.rounded.append((form, rows))
       begin = layout.end
+    }
+    if let packedForm {
+      inputs.roundedIntegers = round(activations, depth: depth, to: packedForm, memory: memory + packedEnd)
     }
     if !forms.isEmpty { round(activations, depth: depth, to: inputs.rounded) }
     if let pack {
@@ -162,7 +172,8 @@ struct PackedRows {
   /// ``byteCount(rowCount:depth:)``.
   init?(_ rows: ActivationRows, for weights: LinearWeights, kernels: UnsafePointer<fovea_kernels>) {
     // Columns past the last whole panel are read as they lie.
-    guard rows.roundedForm(for: weights) == nil, rows.count >= weights.kernelWeights.leastPackedRows(kernels),
+    guard rows.roundedForm(for: weights) == nil, weights.packed == nil,
+      rows.count >= weights.kernelWeights.leastPackedRows(kernels),
       weights.outputSize.isMultiple(of: PreparedProduct.columnsPerPanel),
       let pack = kernels.pointee.rowPacking(rows.type)
     else { return nil }

@@ -25,9 +25,9 @@ extension WeightSource {
     return (0..<settings.expertCount).map { expert in
       let rows = gateUp.sliced(axis: 0, expert..<expert + 1).reshaped([2 * size, hiddenSize])
       return GatedBlock(
-        gate: LinearWeights(weight: rows.sliced(axis: 0, 0..<size)),
-        up: LinearWeights(weight: rows.sliced(axis: 0, size..<2 * size)),
-        down: LinearWeights(
+        gate: linear(weight: rows.sliced(axis: 0, 0..<size)),
+        up: linear(weight: rows.sliced(axis: 0, size..<2 * size)),
+        down: linear(
           weight: down.sliced(axis: 0, expert..<expert + 1).reshaped([hiddenSize, size])))
     }
   }
@@ -58,11 +58,17 @@ extension WeightSource {
     }
     return (0..<count).map { expert in
       GatedBlock(
-        gate: LinearWeights(weight: rows(gateUp, expert, step: 2), bias: bias(gateUpBias, expert, step: 2)),
-        up: LinearWeights(
+        gate: linear(weight: rows(gateUp, expert, step: 2), bias: bias(gateUpBias, expert, step: 2)),
+        up: linear(
           weight: rows(gateUp, expert, first: 1, step: 2), bias: bias(gateUpBias, expert, first: 1, step: 2)),
-        down: LinearWeights(weight: rows(down, expert), bias: bias(downBias, expert)))
+        down: linear(weight: rows(down, expert), bias: bias(downBias, expert)))
     }
+  }
+}
+
+extension WeightSource {
+  private func linear(weight: Tensor, bias: Tensor? = nil) -> LinearWeights {
+    linear(WeightMatrix(tensor: weight, codes: nil), bias: bias)
   }
 }
 

@@ -8,7 +8,16 @@ struct WeightSource {
   var quantization: QuantizationConfiguration? = nil
   /// What happens to matrices; nil leaves them as stored.
   var conversion: MatrixConversion? = nil
+  /// Makes the copies that products read instead of matrices, if they do.
+  var packing: WeightPacking? = nil
   static let readableTypes: [ElementType] = [.float32, .float16, .bfloat16]
+
+  /// The same without ``packing``.
+  var withoutCopies: WeightSource {
+    var source = self
+    source.packing = nil
+    return source
+  }
 
   /// The matrix `NAME.weight` as stored: with scales beside it, quantised.
   func matrix(_ name: String, _ shape: [Int]) throws -> WeightMatrix {
@@ -36,21 +45,28 @@ struct WeightSource {
 
   /// A matrix `NAME.weight` with its bias `NAME.bias`.
   func linear(_ name: String, _ outputSize: Int, _ inputSize: Int, hasBias: Bool) throws -> LinearWeights {
-    LinearWeights(
-      matrix: try matrix(name, [outputSize, inputSize]),
-      bias: hasBias ? try vector(name + ".bias", size: outputSize) : nil)
+    linear(try matrix(name, [outputSize, inputSize]), bias: try bias(name, size: outputSize, isThere: hasBias))
+  }
+
+  /// A matrix with its bias and the copy that products read, if they read one.
+  func linear(_ matrix: WeightMatrix, bias: Tensor? = nil) -> LinearWeights {
+    LinearWeights(matrix: matrix, bias: bias, packed: packing?.packed(matrix, bias: bias))
+  }
+
+  private func bias(_ name: String, size: Int, isThere: Bool) throws -> Tensor? {
+    isThere ? try vector(name + ".bias", size: size) : nil
   }
 
   /// The matrices that lie one below another in `NAME.weight`, in order, with their parts of `NAME.bias`: views of one
   /// tensor.
   func fusedLinears(_ name: String, _ outputSizes: [Int], _ inputSize: Int, hasBias: Bool) throws -> [LinearWeights] {
-    let whole = try linear(name, outputSizes.reduce(0, +), inputSize, hasBias: hasBias)
+    let outputSize = outputSizes.reduce(0, +)
+    let whole = try matrix(name, [outputSize, inputSize])
+    let bias = try bias(name, size: outputSize, isThere: hasBias)
     var first = 0
     return outputSizes.map { size in
       defer { first += size }
-      return LinearWeights(
-        matrix: whole.matrix.rows(first..<first + size),
-        bias: whole.bias?.sliced(axis: 0, first..<first + size))
+      return linear(whole.rows(first..<first + size), bias: bias?.sliced(axis: 0, first..<first + size))
     }
   }
 

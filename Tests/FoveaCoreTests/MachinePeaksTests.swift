@@ -10,7 +10,11 @@ import Testing
     #expect(peaks.memoryBytesPerSecond > 0 && peaks.memoryBytesPerSecond.isFinite)
     #expect((peaks.float32OperationsPerSecond != nil) == (name != "scalar"))
     #expect((peaks.bfloat16OperationsPerSecond != nil) == (name == "avx512bf16"))
-    for peak in [peaks.float32OperationsPerSecond, peaks.bfloat16OperationsPerSecond, peaks.int8OperationsPerSecond] {
+    #expect((peaks.int16OperationsPerSecond != nil) == (name.hasPrefix("avx")))
+    for peak in [
+      peaks.float32OperationsPerSecond, peaks.bfloat16OperationsPerSecond, peaks.int8OperationsPerSecond,
+      peaks.int16OperationsPerSecond,
+    ] {
       if let peak { #expect(peak > 0 && peak.isFinite) }
     }
   }

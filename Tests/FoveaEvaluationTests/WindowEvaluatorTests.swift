@@ -33,7 +33,7 @@ import Darwin
     }
   }
 
-  @Test("windows evaluated together give the same bits as alone", arguments: [1, 2], Precision.ofDecoders)
+  @Test("windows evaluated together give the same bits as alone", arguments: [1, 2], Precision.allCases)
   func together(threadCount: Int, precision: Precision) throws {
     var checkpoint = TinyCheckpoint()
     checkpoint.elementType = .bfloat16
@@ -85,7 +85,7 @@ import Darwin
     .rotating(maxSize: 16, sinkTokens: 4),
   ]
 
-  @Test("streaming gives the bits of evaluation token by token", arguments: policies, Precision.ofDecoders)
+  @Test("streaming gives the bits of evaluation token by token", arguments: policies, Precision.allCases)
   func streaming(policy: CachePolicy, precision: Precision) throws {
     var checkpoint = TinyCheckpoint()
     checkpoint.elementType = .bfloat16

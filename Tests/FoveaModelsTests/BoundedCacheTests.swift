@@ -93,7 +93,7 @@ import Testing
     for instructionSet in InstructionSet.available {
       // Plain loops are slow: a shorter text, which fills the cache all the same.
       let tokens = instructionSet.name == "scalar" ? Array(tokens.prefix(340)) : tokens
-      for precision in instructionSet == InstructionSet.available.first ? Precision.ofDecoders : [.native] {
+      for precision in instructionSet == InstructionSet.available.first ? Precision.allCases : [.native] {
         var expected: [UInt32] = []
         for (threadCount, chunk) in [(1, 1), (2, 7), (3, 512), (2, tokens.count)] {
           let model = try model(

@@ -52,6 +52,27 @@ import Testing
     }
   }
 
+  @Test("int16 precision stays near float32, where a checkpoint is not quantised", arguments: GoldenModel.names)
+  func int16(name: String) throws {
+    let golden = try GoldenModel(name)
+    try forEachStream { stream in
+      let model = try DecoderModel.load(folder: golden.folder, precision: .int16, stream: stream)
+      guard !model.usesByteProducts else { return }
+      let logits = try model.evaluate(golden.expected.tokens, cache: model.makeCache(), logits: .all)
+      for (position, expected) in zip(golden.expected.logitPositions, golden.expected.logits) {
+        let got = logits.row(position).map(Double.init)
+        let largest = expected.map(abs).max() ?? 0
+        let worst = zip(got, expected).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(
+          got.count == expected.count && worst <= 2e-3 * largest,
+          "\(name) \(stream.instructionSet.name) position \(position): \(worst) of \(largest)")
+      }
+      let float32 = try DecoderModel.load(folder: golden.folder, precision: .float32, stream: stream)
+      let wide = try float32.evaluate(golden.expected.tokens, cache: float32.makeCache(), logits: .all)
+      #expect(logits.floats() != wide.floats(), "\(name): nothing is rounded")
+    }
+  }
+
   @Test("bfloat16 precision gives the bits of a checkpoint whose matrices are bfloat16", arguments: [false, true])
   func bfloat16(tiesEmbeddings: Bool) throws {
     var checkpoint = TinyCheckpoint()
@@ -114,6 +135,22 @@ import Testing
     }
   }
 
+  @Test("copies of matrices that are larger than the memory are refused")
+  func copiesBeyondMemory() throws {
+    let byteCounts: [ElementType: Int] = [.float32: 4 << 20, .bfloat16: 2 << 20, .uint32: 1 << 30]
+    for precision in [Precision.native, .float32] {
+      try precision.checkCopies(of: byteCounts, folder: "model", memoryByteCount: 1)
+    }
+    try Precision.bfloat16.checkCopies(of: byteCounts, folder: "model", memoryByteCount: 2 << 20)
+    try Precision.int16.checkCopies(of: byteCounts, folder: "model", memoryByteCount: 4 << 20 + 1 << 16)
+    for (precision, byteCount) in [(Precision.bfloat16, 2 << 20), (.int16, 4 << 20 + 1 << 16)] {
+      let error = #expect(throws: ModelError.self) {
+        try precision.checkCopies(of: byteCounts, folder: "model", memoryByteCount: byteCount - 1)
+      }
+      #expect(error?.description.contains("'\(precision.rawValue)'") == true && error?.file == "model")
+    }
+  }
+
   @Test("every family has a golden model of its own")
   func families() throws {
     #expect(GoldenModel.names.count >= 22)
@@ -126,7 +163,7 @@ import Testing
   func sameBits(name: String) throws {
     let golden = try GoldenModel(name)
     let usesLong = try ModelConfiguration.load(folder: golden.folder).rotary.isLong
-    for precision in Precision.ofDecoders {
+    for precision in Precision.allCases {
       let tokens = (0..<97).map { golden.expected.tokens[$0 % golden.expected.tokens.count] }
       for instructionSet in InstructionSet.available {
         var whole: [Float] = []

@@ -130,7 +130,7 @@ import Testing
       // The second block of rows of a gated product finds the weights where the first one left them.
       let tokens = (0..<150).map { 3 + $0 % 27 }
       for name in ["in", "3", "8"] {
-        for precision in Precision.ofDecoders {
+        for precision in Precision.allCases {
           let model = try DecoderModel.load(folder: folder + "/" + name, precision: precision)
           let whole = try model.evaluate(tokens, cache: model.makeCache(), logits: .all).floats()
           let cache = model.makeCache()

@@ -30,7 +30,7 @@ import Testing
     let golden = try GoldenModel(name)
     let sets = InstructionSet.available.filter { $0.name != "scalar" }
     for (setIndex, instructionSet) in sets.enumerated() {
-      for (precisionIndex, precision) in Precision.ofDecoders.enumerated() {
+      for (precisionIndex, precision) in Precision.allCases.enumerated() {
         func load(_ threadCount: Int) throws -> DecoderModel {
           try DecoderModel.load(
             folder: golden.folder, precision: precision,

@@ -30,7 +30,7 @@ import Testing
     try withTemporaryFolder { folder in
       let path = folder + "/text.cache"
       let tokens = try text(name, count: length)
-      for precision in Precision.ofDecoders {
+      for precision in Precision.allCases {
         let model = try model(name, precision: precision)
         let cache = try model.makeCache(policy)
         _ = try model.evaluate(tokens, cache: cache, logits: .none)

@@ -29,7 +29,7 @@ import Testing
     let tokens = text(golden, count: 2600)
     for instructionSet in InstructionSet.available where instructionSet.name != "scalar" {
       let stream = try ComputeStream(threadCount: 2, instructionSet: instructionSet)
-      for precision in Precision.ofDecoders {
+      for precision in Precision.allCases {
         let model = try DecoderModel.load(folder: golden.folder, precision: precision, stream: stream)
         let expected = try evaluate(model, tokens, cache: model.makeCache(keepsEverything: true), chunk: tokens.count)
         for chunk in [tokens.count, 301, 1] {

@@ -40,7 +40,7 @@ class Fovea:
     def __init__(self, folder: pathlib.Path, type_name: str, options: argparse.Namespace):
         self.folder, self.options = folder, options
         # float32 weights are the native precision of a float32 checkpoint; float16 activations are float32 too.
-        self.precision = "native"
+        self.precision = options.precision
 
     def run(self, *arguments: str) -> str:
         result = subprocess.run([FOVEA, *arguments], capture_output=True, text=True)
@@ -53,7 +53,8 @@ class Fovea:
             ids, table = pathlib.Path(folder, "ids"), pathlib.Path(folder, "losses")
             ids.write_text(",".join(map(str, tokens)))
             self.run("perplexity", "--tokens", str(ids), "--method", "strided", "--context-length", str(len(tokens)),
-                     "--stride", str(len(tokens)), "--model", str(self.folder), "--per-token", str(table))
+                     "--stride", str(len(tokens)), "--model", str(self.folder), "--per-token", str(table), "--precision",
+                     self.precision)
             rows = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
             column = rows[0].index("loss")
             return [float(row[column]) for row in rows[1:]]
@@ -224,6 +225,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", action="append", type=model_folder, help="folder; may be repeated (default: bundled)")
     parser.add_argument("--formats", default="float32,bfloat16,float16,8bit,4bit")
     parser.add_argument("--peers", default="llama.cpp,transformers")
+    parser.add_argument("--precision", default="native", help="Fovea's, as of its --precision")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--generate", type=int, default=128)

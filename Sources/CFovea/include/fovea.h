@@ -73,7 +73,7 @@ enum {
   FOVEA_PRECISION_NATIVE = 0,   // the checkpoint's type
   FOVEA_PRECISION_FLOAT32 = 1,  // float32, for comparison with references
   FOVEA_PRECISION_BFLOAT16 = 2, // bfloat16: matrices of other floating-point types are rounded while loading
-  FOVEA_PRECISION_INT16 = 3     // encoders only: the factors of matrix products are rounded to integers of 16 bits
+  FOVEA_PRECISION_INT16 = 3     // the factors of products with weights are rounded to integers of 16 bits
 };
 
 // How to load. Zeros but for struct_size, and a null pointer in its place, are the defaults.

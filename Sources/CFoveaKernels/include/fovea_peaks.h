@@ -12,6 +12,7 @@ typedef enum {
   FOVEA_PEAK_FLOAT32 = 0,   // fused multiply-add of float32
   FOVEA_PEAK_BFLOAT16 = 1,  // dot products of bfloat16 pairs, added to float32
   FOVEA_PEAK_INT8 = 2,      // dot products of four int8, added to int32
+  FOVEA_PEAK_INT16 = 3,     // dot products of two int16, added to int32: one instruction, or a product and a sum
 } fovea_peak;
 
 // Runs `step_count` steps in registers only and returns the number of operations done.

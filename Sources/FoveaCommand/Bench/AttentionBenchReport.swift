@@ -7,6 +7,7 @@ struct AttentionBenchReport: Encodable {
     let float32Gflops: Double?
     let bfloat16Gflops: Double?
     let int8Gops: Double?
+    let int16Gops: Double?
     let memoryGbPerSecond: Double
 
     init(_ peaks: MachinePeaks) {
@@ -14,6 +15,7 @@ struct AttentionBenchReport: Encodable {
       float32Gflops = peaks.float32OperationsPerSecond.map { $0 / 1e9 }
       bfloat16Gflops = peaks.bfloat16OperationsPerSecond.map { $0 / 1e9 }
       int8Gops = peaks.int8OperationsPerSecond.map { $0 / 1e9 }
+      int16Gops = peaks.int16OperationsPerSecond.map { $0 / 1e9 }
       memoryGbPerSecond = peaks.memoryBytesPerSecond / 1e9
     }
 
@@ -21,6 +23,7 @@ struct AttentionBenchReport: Encodable {
     var text: String {
       let arithmetic = [
         ("float32", float32Gflops, "GFLOP/s"), ("bfloat16", bfloat16Gflops, "GFLOP/s"), ("int8", int8Gops, "GOP/s"),
+        ("int16", int16Gops, "GOP/s"),
       ].compactMap { name, value, unit in value.map { "\(name) \(fixed($0, 0)) \(unit), " } }.joined()
       return "\(arithmetic)memory \(fixed(memoryGbPerSecond, 1)) GB/s"
     }

@@ -47,7 +47,11 @@ extension ModelBenchReport.Result {
     let count = Double(test.count)
     let float32Peak = peaks.float32OperationsPerSecond
     let operationPeak =
-      model.usesBFloat16Products ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
+      if model.precision == .int16 {
+        peaks.int16OperationsPerSecond
+      } else {
+        model.usesBFloat16Products ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
+      }
     let limit: Double? =
       switch test.kind {
       case .generation: timing.readingPace.map { $0 / benchmark.bytesPerToken(of: test) }
