@@ -20,8 +20,8 @@
 // 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds. With 10 rows in place
 // it is 24, as many as two ports bring in that time, of which 4 are instructions of their own.
 #define LINEAR_TILE_ROWS 12
-#define LINEAR_LEAST_PACKED_ROWS 48
-#define LINEAR_LEAST_PACKED_ROWS_LONG 24
+#define LINEAR_LEAST_PACKED_ROWS 18
+#define LINEAR_LEAST_PACKED_ROWS_LONG 18
 #define LINEAR_PANEL_VECTORS 2
 #define LINEAR_PANEL_UNROLL 4
 #define LINEAR_PAIR_STEPS 0
