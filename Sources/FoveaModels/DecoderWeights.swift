@@ -49,14 +49,15 @@ struct DecoderWeights: Sendable {
       names.finalNorm, size: hiddenSize, kind: configuration.normKind, epsilon: configuration.normEpsilon)
     let hasHead = checkpoint.contains(names.head + ".weight")
     let shape = [configuration.vocabularySize, hiddenSize]
+    let headSource = needsHead ? source : source.withoutCopies
     if configuration.tiesEmbeddings {
       // As in transformers 5, a file that says so and has an output matrix of its own means the latter.
       let stored = needsHead && hasHead ? try source.matrix(names.head, shape) : embedding
       isTied = stored.hasSameBytes(as: embedding)
-      head = source.linear(isTied ? embedding : stored)
+      head = headSource.linear(isTied ? embedding : stored)
     } else {
       isTied = !needsHead && !hasHead
-      head = source.linear(isTied ? embedding : try source.matrix(names.head, shape))
+      head = headSource.linear(isTied ? embedding : try source.matrix(names.head, shape))
     }
     let types = Set(layers.flatMap { $0.linears.map(\.matrix.elementType) } + [head.matrix.elementType])
     storedType = types.count == 1 && conversion?.hasNarrowed != true ? head.matrix.elementType : .float32
