@@ -1,6 +1,6 @@
 // One loop of independent accumulators. Defines `double NAME(size_t step_count)` and needs
 //   V, SET(x)             the accumulators' vector type, and how to fill one
-//   OPERAND, OPERANDS(x)  the same for the operands
+//   OPERAND, OPERANDS(x)  the same for the operands, where their type is another
 //   MULTIPLY_ADD(a, x, y) one instruction: a + x . y, or those that stand for it
 //   OPERATIONS            operations of one instruction
 //   REGISTER              the asm constraint of a vector register
@@ -11,6 +11,10 @@
 #define CHAIN(a)                            \
   a = MULTIPLY_ADD(a, x, y);                \
   __asm__ volatile("" : "+" REGISTER(a));
+#ifndef OPERAND
+#define OPERAND V
+#define OPERANDS(x) SET(x)
+#endif
 
 static double NAME(size_t step_count) {
   V a0 = SET(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0, a10 = a0, a11 = a0;

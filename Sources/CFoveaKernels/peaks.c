@@ -10,8 +10,6 @@
 #define NAME float32_avx2
 #define V __m256
 #define SET(x) _mm256_set1_ps(x)
-#define OPERAND __m256
-#define OPERANDS(x) _mm256_set1_ps(x)
 #define MULTIPLY_ADD(a, x, y) _mm256_fmadd_ps(x, y, a)
 #define OPERATIONS 16
 #include "peak_template.h"
@@ -25,8 +23,6 @@ static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m
 #define NAME int16_avx2
 #define V __m256i
 #define SET(x) _mm256_set1_epi32(x)
-#define OPERAND __m256i
-#define OPERANDS(x) _mm256_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) multiply_add_int16_avx2(a, x, y)
 #define OPERATIONS 32
 #include "peak_template.h"
@@ -36,8 +32,6 @@ static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m
 #define NAME int8_avx2
 #define V __m256i
 #define SET(x) _mm256_set1_epi32(x)
-#define OPERAND __m256i
-#define OPERANDS(x) _mm256_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) _mm256_dpbusd_avx_epi32(a, x, y)
 #define OPERATIONS 64
 #include "peak_template.h"
@@ -45,8 +39,6 @@ static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m
 #define NAME int16_avxvnni
 #define V __m256i
 #define SET(x) _mm256_set1_epi32(x)
-#define OPERAND __m256i
-#define OPERANDS(x) _mm256_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) _mm256_dpwssd_avx_epi32(a, x, y)
 #define OPERATIONS 32
 #include "peak_template.h"
@@ -58,8 +50,6 @@ static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m
 #define NAME float32_avx512
 #define V __m512
 #define SET(x) _mm512_set1_ps(x)
-#define OPERAND __m512
-#define OPERANDS(x) _mm512_set1_ps(x)
 #define MULTIPLY_ADD(a, x, y) _mm512_fmadd_ps(x, y, a)
 #define OPERATIONS 32
 #include "peak_template.h"
@@ -76,8 +66,6 @@ static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m
 #define NAME int8_avx512
 #define V __m512i
 #define SET(x) _mm512_set1_epi32(x)
-#define OPERAND __m512i
-#define OPERANDS(x) _mm512_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) _mm512_dpbusd_epi32(a, x, y)
 #define OPERATIONS 128
 #include "peak_template.h"
@@ -85,8 +73,6 @@ static inline __attribute__((always_inline)) __m256i multiply_add_int16_avx2(__m
 #define NAME int16_avx512vnni
 #define V __m512i
 #define SET(x) _mm512_set1_epi32(x)
-#define OPERAND __m512i
-#define OPERANDS(x) _mm512_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) _mm512_dpwssd_epi32(a, x, y)
 #define OPERATIONS 64
 #include "peak_template.h"
@@ -99,8 +85,6 @@ static inline __attribute__((always_inline)) __m512i multiply_add_int16_avx512(_
 #define NAME int16_avx512
 #define V __m512i
 #define SET(x) _mm512_set1_epi32(x)
-#define OPERAND __m512i
-#define OPERANDS(x) _mm512_set1_epi32(x)
 #define MULTIPLY_ADD(a, x, y) multiply_add_int16_avx512(a, x, y)
 #define OPERATIONS 64
 #include "peak_template.h"
@@ -130,8 +114,6 @@ fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak
 #define NAME float32_neon
 #define V float32x4_t
 #define SET(x) vdupq_n_f32(x)
-#define OPERAND float32x4_t
-#define OPERANDS(x) vdupq_n_f32(x)
 #define MULTIPLY_ADD(a, x, y) vfmaq_f32(a, x, y)
 #define OPERATIONS 8
 #include "peak_template.h"

@@ -118,6 +118,9 @@ extension DecoderModel {
   /// Whether activations enter products as bfloat16.
   public var usesBFloat16Products: Bool { activationType == .bfloat16 }
 
+  /// Whether both factors of products with weights are integers of 16 bits.
+  public var usesInt16Products: Bool { precision == .int16 && !weights.isQuantized }
+
   /// The bytes of the mapped checkpoint by element type.
   public var elementTypeByteCounts: [ElementType: Int] { weights.checkpointByteCounts }
 

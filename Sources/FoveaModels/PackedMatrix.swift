@@ -45,11 +45,8 @@ struct PackedMatrix {
     _ kernels: UnsafePointer<fovea_kernels>, _ inputs: PackedInputs, piece: Int, outputs: UnsafeMutablePointer<Float>,
     outputStride: Int
   ) {
-    for part in 0..<partCount {
-      multiply(
-        kernels, inputs.from(depth: part * Self.stepsPerPart), part: part, piece: piece, outputs: outputs,
-        outputStride: outputStride)
-    }
+    multiply(
+      kernels, inputs, columns: Self.columns(piece, of: outputSize), outputs: outputs, outputStride: outputStride)
   }
 
   /// The same for a run of columns, of which the first begins a piece. Weights are read in the order in which they lie.
@@ -57,7 +54,7 @@ struct PackedMatrix {
   /// - Parameter accumulates: whether the products are added to what `outputs` hold.
   func multiply(
     _ kernels: UnsafePointer<fovea_kernels>, _ inputs: PackedInputs, columns: Range<Int>,
-    outputs: UnsafeMutablePointer<Float>, outputStride: Int, accumulates: Bool
+    outputs: UnsafeMutablePointer<Float>, outputStride: Int, accumulates: Bool = false
   ) {
     for part in 0..<partCount {
       let inputs = inputs.from(depth: part * Self.stepsPerPart)

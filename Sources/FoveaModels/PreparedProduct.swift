@@ -77,12 +77,6 @@ struct PreparedProduct {
     rows: Range<Int>, columns: Range<Int>, outputs: UnsafeMutablePointer<Float>, outputStride: Int,
     accumulates: Bool = false, scratch: UnsafeMutableRawPointer, scratchHoldsWeights: Bool = false
   ) {
-    if case .packed(let matrix, let inputs) = form {
-      matrix.multiply(
-        kernels, inputs.rows(rows), columns: columns, outputs: outputs, outputStride: outputStride,
-        accumulates: accumulates)
-      return
-    }
     var work = fovea_linear()
     work.activations = UnsafeRawPointer(activations.row(rows.lowerBound))
     work.activation_stride = activations.stride
@@ -101,7 +95,10 @@ struct PreparedProduct {
       work.panels_hold_weights = scratchHoldsWeights
     }
     switch form {
-    case .packed: break
+    case .packed(let matrix, let inputs):
+      matrix.multiply(
+        kernels, inputs.rows(rows), columns: columns, outputs: outputs, outputStride: outputStride,
+        accumulates: accumulates)
     case .elements(let kernel):
       if packedRows == nil { activations.rows(rows).fetchFew() }
       let columnByteCount = depth * weights.elementByteCount

@@ -13,6 +13,18 @@ import Testing
     }
   }
 
+  /// Expects each of transformers' rows of logits within `tolerance` of the largest of the row.
+  private func expectLogits(_ logits: Tensor, of golden: GoldenModel, within tolerance: Double, _ label: String) {
+    for (position, expected) in zip(golden.expected.logitPositions, golden.expected.logits) {
+      let got = logits.row(position).map(Double.init)
+      let largest = expected.map(abs).max() ?? 0
+      let worst = zip(got, expected).map { abs($0 - $1) }.max() ?? .infinity
+      #expect(
+        got.count == expected.count && worst <= tolerance * largest,
+        "\(label) position \(position): \(worst) of \(largest)")
+    }
+  }
+
   @Test("float32 logits, likelihoods and greedy tokens are those of transformers", arguments: GoldenModel.names)
   func float32(name: String) throws {
     let golden = try GoldenModel(name)
@@ -20,14 +32,7 @@ import Testing
       let model = try DecoderModel.load(folder: golden.folder, precision: .float32, stream: stream)
       let label = "\(name) \(stream.instructionSet.name)"
       let logits = try model.evaluate(golden.expected.tokens, cache: model.makeCache(), logits: .all)
-      for (position, expected) in zip(golden.expected.logitPositions, golden.expected.logits) {
-        let got = logits.row(position).map(Double.init)
-        let largest = expected.map(abs).max() ?? 0
-        let worst = zip(got, expected).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(
-          got.count == expected.count && worst <= 1e-4 * largest,
-          "\(label) position \(position): \(worst) of \(largest)")
-      }
+      expectLogits(logits, of: golden, within: 1e-4, label)
 
       let nll = try model.negativeLogLikelihoods(of: golden.expected.tokens)
       let worst = zip(nll, golden.expected.nll).map { abs($0 - $1) }.max() ?? .infinity
@@ -59,14 +64,7 @@ import Testing
       let model = try DecoderModel.load(folder: golden.folder, precision: .int16, stream: stream)
       guard !model.usesByteProducts else { return }
       let logits = try model.evaluate(golden.expected.tokens, cache: model.makeCache(), logits: .all)
-      for (position, expected) in zip(golden.expected.logitPositions, golden.expected.logits) {
-        let got = logits.row(position).map(Double.init)
-        let largest = expected.map(abs).max() ?? 0
-        let worst = zip(got, expected).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(
-          got.count == expected.count && worst <= 2e-3 * largest,
-          "\(name) \(stream.instructionSet.name) position \(position): \(worst) of \(largest)")
-      }
+      expectLogits(logits, of: golden, within: 2e-3, "\(name) \(stream.instructionSet.name)")
       let float32 = try DecoderModel.load(folder: golden.folder, precision: .float32, stream: stream)
       let wide = try float32.evaluate(golden.expected.tokens, cache: float32.makeCache(), logits: .all)
       #expect(logits.floats() != wide.floats(), "\(name): nothing is rounded")

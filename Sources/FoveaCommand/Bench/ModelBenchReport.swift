@@ -47,7 +47,7 @@ extension ModelBenchReport.Result {
     let count = Double(test.count)
     let float32Peak = peaks.float32OperationsPerSecond
     let operationPeak =
-      if model.precision == .int16 {
+      if model.usesInt16Products {
         peaks.int16OperationsPerSecond
       } else {
         model.usesBFloat16Products ? peaks.bfloat16OperationsPerSecond ?? float32Peak : float32Peak
