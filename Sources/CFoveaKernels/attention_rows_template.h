@@ -10,10 +10,13 @@
 // What is asked for ahead of the row being read: the hardware's prefetchers do not follow a walk over many rows at once,
 // nor the change from keys to values. Out of a cache it is so many bytes for each byte of an element, but no more rows
 // than MOST_ROWS_AHEAD: less waits for memory, more leaves the first-level cache again.
-#define BYTES_AHEAD 8192
+#ifndef ATTENTION_BYTES_AHEAD
+#define ATTENTION_BYTES_AHEAD 8192
+#endif
 #define MOST_ROWS_AHEAD 64
 // Out of memory hints get lost where too many lines are under way already, and a line that nobody asked for stops
-// everything: each is asked for three times, so many bytes apart, the last time shortly before it is needed.
+// everything: each is asked for three times, so many bytes apart, the last time shortly before it is needed. With
+// ATTENTION_SECOND_LEVEL_AHEAD it is asked for so many bytes earlier, for the second-level cache, instead.
 #define LAST_BYTES_AHEAD 1024
 #define HINT_DISTANCE 8192
 
@@ -32,15 +35,22 @@ static inline ptrdiff_t NAME(row_bytes)(ptrdiff_t count, fovea_element element) 
 }
 
 static inline size_t NAME(rows_ahead)(size_t dimension, bool comes_from_memory) {
+#ifndef ATTENTION_SECOND_LEVEL_AHEAD
   if (comes_from_memory) return LAST_BYTES_AHEAD / dimension + 1;
-  return BYTES_AHEAD / dimension < MOST_ROWS_AHEAD ? BYTES_AHEAD / dimension : MOST_ROWS_AHEAD;
+#endif
+  const size_t ahead = ATTENTION_BYTES_AHEAD / dimension;
+  return ahead < MOST_ROWS_AHEAD ? ahead : MOST_ROWS_AHEAD;
 }
 
 static inline __attribute__((always_inline)) void NAME(ask)(const char *ahead, const bool comes_from_memory) {
   __builtin_prefetch(ahead);
   if (!comes_from_memory) return;
+#ifdef ATTENTION_SECOND_LEVEL_AHEAD
+  __builtin_prefetch(ahead + ATTENTION_SECOND_LEVEL_AHEAD, 0, 2);
+#else
   __builtin_prefetch(ahead + HINT_DISTANCE);
   __builtin_prefetch(ahead + 2 * HINT_DISTANCE);
+#endif
 }
 
 // Where the row `rows->ahead` after `row` lies. A hint past the end of the rows does no harm.
@@ -50,31 +60,32 @@ static inline __attribute__((always_inline)) const char *NAME(row_ahead)(const N
                              : rows->next + (ptrdiff_t)(ahead - rows->count) * rows->next_stride;
 }
 
-// Transposes lanes [step, step + COLUMN_STEPS) of the keys [key, key + LANES): columns[i] holds lane step + i of each.
-static inline __attribute__((always_inline)) void NAME(load_columns)(const NAME(row_source) *keys, size_t key,
-                                                                     size_t step, V columns[COLUMN_STEPS],
-                                                                     const fovea_element element,
-                                                                     const bool comes_from_memory) {
-  const size_t lane_bytes = PER_LANE * (element == FOVEA_FLOAT32 ? 4 : 2);
-  const char *rows = keys->base + (ptrdiff_t)key * keys->stride + step * lane_bytes;
-  // As many lines are asked for as are used up, in the order in which they lie if they do so without gaps.
+// Asks for what comes `keys->ahead` rows after `count` lanes, from `step` on, of the keys [key, key + LANES): as many
+// lines as those lanes use up, in the order in which they lie if they do so without gaps.
+static inline __attribute__((always_inline)) void NAME(ask_columns)(const NAME(row_source) *keys, size_t key,
+                                                                    size_t step, const size_t count,
+                                                                    const size_t lane_bytes,
+                                                                    const bool comes_from_memory) {
   if (keys->is_contiguous) {
     const char *ahead = NAME(row_ahead)(keys, key) + step * lane_bytes * LANES;
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < COLUMN_STEPS * lane_bytes * LANES; i += 64)
-      NAME(ask)(ahead + i, comes_from_memory);
+    for (size_t i = 0; i < count * lane_bytes * LANES; i += 64) NAME(ask)(ahead + i, comes_from_memory);
   } else if (step * lane_bytes % 64 == 0) {
-    const char *ahead = rows + (ptrdiff_t)keys->ahead * keys->stride;
+    const char *ahead = keys->base + (ptrdiff_t)(key + keys->ahead) * keys->stride + step * lane_bytes;
 #pragma clang loop unroll(disable)
     for (int i = 0; i < LANES; i++, ahead += keys->stride) NAME(ask)(ahead, comes_from_memory);
   }
-#if PER_LANE == 1
-  if (element == FOVEA_FLOAT32) v_load_columns_f32(rows, keys->stride, columns);
-  else if (element == FOVEA_FLOAT16) v_load_columns_f16(rows, keys->stride, columns);
-  else v_load_columns_bf16(rows, keys->stride, columns);
-#else
-  v_load_columns_f32(rows, keys->stride, columns);
-#endif
+}
+
+// sums[r][g] += q[r] * column[g], of one lane of the keys.
+static inline __attribute__((always_inline)) void NAME(add_column)(const float *q, size_t q_stride, const V *column,
+                                                                   V *sums, const int rows, const int groups) {
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) {
+    V query = v_set1(q[(size_t)r * q_stride]);
+#pragma clang loop unroll(full)
+    for (int g = 0; g < groups; g++) sums[r * groups + g] = MULTIPLY_ADD(sums[r * groups + g], query, column[g]);
+  }
 }
 
 // scores[r][key...] of `groups` vectors of keys, one chain along the dimension each.
@@ -83,22 +94,49 @@ static inline __attribute__((always_inline)) void NAME(score_rows)(const NAME(ro
                                                                    const int rows, const int groups,
                                                                    const fovea_element element,
                                                                    const bool comes_from_memory) {
-  V sums[MICRO_ROWS * KEY_GROUPS];
+  const size_t lane_bytes = PER_LANE * (element == FOVEA_FLOAT32 ? 4 : 2);
+  const char *base = keys->base + (ptrdiff_t)key * keys->stride;
+  const ptrdiff_t group_stride = LANES * keys->stride;
+  V sums[MICRO_ROWS * KEY_GROUPS], column[KEY_GROUPS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * groups; i++) sums[i] = v_zero();
-  for (size_t step = 0; step < steps; step += COLUMN_STEPS) {
+  size_t step = 0;
+#if PER_LANE == 1 && defined(HAS_BF16_PAIRS)
+  // Neighbours of 16 bits are transposed as one lane, which takes 3 instructions a vector rather than 8.
+  for (; element == FOVEA_BFLOAT16 && step + 2 * COLUMN_STEPS <= steps; step += 2 * COLUMN_STEPS) {
+    V pairs[KEY_GROUPS][COLUMN_STEPS];
+#pragma clang loop unroll(full)
+    for (int g = 0; g < groups; g++) {
+      NAME(ask_columns)(keys, key + (size_t)g * LANES, step, 2 * COLUMN_STEPS, lane_bytes, comes_from_memory);
+      v_load_columns_f32(base + g * group_stride + step * lane_bytes, keys->stride, pairs[g]);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < COLUMN_STEPS; i++) {
+#pragma clang loop unroll(full)
+      for (int g = 0; g < groups; g++) column[g] = v_even_bf16(pairs[g][i]);
+      NAME(add_column)(q + step + 2 * i, steps, column, sums, rows, groups);
+#pragma clang loop unroll(full)
+      for (int g = 0; g < groups; g++) column[g] = v_odd_bf16(pairs[g][i]);
+      NAME(add_column)(q + step + 2 * i + 1, steps, column, sums, rows, groups);
+    }
+  }
+#endif
+  for (; step < steps; step += COLUMN_STEPS) {
     V columns[KEY_GROUPS][COLUMN_STEPS];
 #pragma clang loop unroll(full)
-    for (int g = 0; g < groups; g++)
-      NAME(load_columns)(keys, key + (size_t)g * LANES, step, columns[g], element, comes_from_memory);
+    for (int g = 0; g < groups; g++) {
+      NAME(ask_columns)(keys, key + (size_t)g * LANES, step, COLUMN_STEPS, lane_bytes, comes_from_memory);
+      const char *rows_from = base + g * group_stride + step * lane_bytes;
+      if (lane_bytes == 4) v_load_columns_f32(rows_from, keys->stride, columns[g]);
+      else if (element == FOVEA_FLOAT16) v_load_columns_f16(rows_from, keys->stride, columns[g]);
+      else v_load_columns_bf16(rows_from, keys->stride, columns[g]);
+    }
 #pragma clang loop unroll(full)
-    for (int i = 0; i < COLUMN_STEPS; i++)
+    for (int i = 0; i < COLUMN_STEPS; i++) {
 #pragma clang loop unroll(full)
-      for (int r = 0; r < rows; r++) {
-        V query = v_set1(q[(size_t)r * steps + step + (size_t)i]);
-#pragma clang loop unroll(full)
-        for (int g = 0; g < groups; g++) sums[r * groups + g] = MULTIPLY_ADD(sums[r * groups + g], query, columns[g][i]);
-      }
+      for (int g = 0; g < groups; g++) column[g] = columns[g][i];
+      NAME(add_column)(q + step + i, steps, column, sums, rows, groups);
+    }
   }
 #pragma clang loop unroll(full)
   for (int r = 0; r < rows; r++)
@@ -151,7 +189,13 @@ static inline __attribute__((always_inline)) void NAME(value_run)(const NAME(row
 #if PER_LANE == 1
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
-      loaded[v] = load_any(row, element, (size_t)v * LANES);
+#ifdef HAS_BF16_PAIRS
+      if (element == FOVEA_BFLOAT16 && vectors % 2 == 0) {
+        V pairs = v_load((const float *)row + v / 2 * LANES);
+        loaded[v] = v % 2 == 0 ? v_even_bf16(pairs) : v_odd_bf16(pairs);
+      } else
+#endif
+        loaded[v] = load_any(row, element, (size_t)v * LANES);
       if ((size_t)v * LANES * element_bytes % 64 == 0)
         NAME(ask)(ahead + (size_t)v * LANES * element_bytes, comes_from_memory);
     }
@@ -238,13 +282,15 @@ static inline bool NAME(sums_are_finite)(const float *sums, size_t count) {
 }
 
 static inline void NAME(join_sums)(const float *sums, float *outputs, size_t value_dimension, float old_factor,
-                                   float new_factor) {
+                                   float new_factor, fovea_element element) {
   V old = v_set1(old_factor), new = v_set1(new_factor);
   for (size_t column = 0; column < value_dimension; column += 2 * LANES) {
     const bool is_pair = column + 2 * LANES <= value_dimension;
     V part[2] = {v_load(sums + column), is_pair ? v_load(sums + column + LANES) : v_zero()};
 #if PER_LANE == 2
     if (is_pair) v_restore(part);
+#elif defined(HAS_BF16_PAIRS)
+    if (is_pair && element == FOVEA_BFLOAT16) v_join_halves(part);
 #endif
     for (int i = 0; i < 1 + is_pair; i++) {
       float *out = outputs + column + (size_t)i * LANES;
@@ -302,12 +348,12 @@ static bool NAME(attention_rows)(const fovea_attention_rows *work) {
   merge_rows(block->maxima, block->sums, block_maxima, block_sums, old_factors, new_factors, block->row_count);
   for (size_t row = 0; row < block->row_count; row++)
     NAME(join_sums)(sums + row * value_dimension, block->outputs + row * value_dimension, value_dimension,
-                    old_factors[row], new_factors[row]);
+                    old_factors[row], new_factors[row], work->value_element);
   return true;
 }
 
 #undef VALUE_RUN
-#undef BYTES_AHEAD
+#undef ATTENTION_BYTES_AHEAD
 #undef MOST_ROWS_AHEAD
 #undef LAST_BYTES_AHEAD
 #undef HINT_DISTANCE

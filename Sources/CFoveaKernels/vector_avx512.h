@@ -179,6 +179,21 @@ LOAD_COLUMNS(v_load_columns_bf16, LOAD_HALF_BF16)
 #undef LOAD_HALF_F16
 #undef LOAD_HALF_BF16
 
+// Two bfloat16 numbers in a lane are told apart by one instruction each.
+#define HAS_BF16_PAIRS
+static inline V v_even_bf16(V pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16)); }
+static inline V v_odd_bf16(V pairs) {
+  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32((int)0xFFFF0000)));
+}
+// part[0] holds the even and part[1] the odd ones of 32 elements; they are brought into order.
+static inline void v_join_halves(V part[2]) {
+  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+  V low = _mm512_permutex2var_ps(part[0], first, part[1]), high = _mm512_permutex2var_ps(part[0], second, part[1]);
+  part[0] = low;
+  part[1] = high;
+}
+
 // rows[i] lane j becomes rows[j] lane i.
 static inline void v_transpose(V rows[LANES]) {
   V t[16];

@@ -199,19 +199,22 @@ import Testing
     }
   }
 
-  @Test("a few query rows, read in place, give the bits of the same rows among many", arguments: [16, 32, 48, 80, 256])
-  func fewRowsSameBits(dimension: Int) throws {
-    var random = RandomValues(seed: UInt64(dimension))
+  @Test(
+    "a few query rows, read in place, give the bits of the same rows among many",
+    arguments: [(16, 16), (32, 32), (48, 48), (72, 80), (80, 80), (256, 256)])
+  func fewRowsSameBits(headDimension: Int, valueDimension: Int) throws {
+    var random = RandomValues(seed: UInt64(headDimension))
     let (groupSize, keyLength) = (3, 531)
     let rows = 5
     for elementType in [ElementType.float32, .bfloat16, .float16] {
       // Rows of keys and values lie apart, as in a cache whose heads are adjacent.
-      func tensor(_ heads: Int, _ length: Int) -> Tensor {
+      func tensor(_ heads: Int, _ length: Int, _ dimension: Int) -> Tensor {
         Tensor(
           random.values(length * heads * dimension), shape: [1, length, heads, dimension], elementType: elementType
         ).transposed([0, 2, 1, 3])
       }
-      let (queries, keys, values) = (tensor(2 * groupSize, rows), tensor(2, keyLength), tensor(2, keyLength))
+      let queries = tensor(2 * groupSize, rows, headDimension)
+      let (keys, values) = (tensor(2, keyLength, headDimension), tensor(2, keyLength, valueDimension))
       for layout in [(keys, values), (keys.contiguous(), values.contiguous())] {
         for window in [nil, 100] {
           for instructionSet in InstructionSet.available {
