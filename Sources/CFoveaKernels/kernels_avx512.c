@@ -16,6 +16,8 @@
 #define LINEAR_COLUMNS 4
 #define LINEAR_ROW1_COLUMNS 16
 #define LINEAR_ROW1_STREAMS(weight_bytes) 1
+// With hints to the second-level cache, too, Intel reads weights out of memory in 6 to 13 % less time.
+#define LINEAR_SECOND_LEVEL_AHEAD 16384
 #define LINEAR_ACCUMULATORS 16
 // 12 x 2 accumulators + 2 weights + 1 activation: 14 loads feed 24 multiply-adds. With 10 rows in place
 // it is 24, as many as two ports bring in that time, of which 4 are instructions of their own.
@@ -29,7 +31,7 @@
 #include "linear_kernels.h"
 
 #define PANEL_VECTORS 4
-// On Intel hints to the second level are fastest, and half as far to the first as elsewhere.
+// Likewise for keys and values, in 8 to 16 % less; out of a cache they come fastest with hints half as far as elsewhere.
 #define ATTENTION_BYTES_AHEAD 4096
 #define ATTENTION_SECOND_LEVEL_AHEAD 16384
 #define NAME(x) x##_float32

@@ -14,9 +14,10 @@
 // With `packed_activations`, weights are copied to panels first, a tile's columns side by side, and linear_panel_template.h
 // multiplies them.
 
-// How far ahead of a single row's weights memory is asked for; 1024 and 2048 were slower. The columns of a tile are as
-// many streams, which the prefetchers do not follow: for several rows the same place in the next tile's columns is asked
-// for instead, for a copy the columns themselves, a few steps ahead. Hints past the end do no harm.
+// How far ahead of a single row's weights memory is asked for; 1024 and 2048 were slower. With LINEAR_SECOND_LEVEL_AHEAD
+// it is asked for so many bytes earlier, too, for the second-level cache. The columns of a tile are as many streams, which
+// the prefetchers do not follow: for several rows the same place in the next tile's columns is asked for instead, for a
+// copy the columns themselves, a few steps ahead. Hints past the end do no harm.
 #define PREFETCH_BYTES 4096
 #define COPY_PREFETCH_BYTES 256
 #define JOIN_NAME_(name, suffix) name##suffix
@@ -73,6 +74,9 @@ static inline __attribute__((always_inline)) void TILE(const fovea_linear *work,
         else if (rows == 1) ahead += PREFETCH_BYTES / sizeof(WEIGHT);
         else ahead += columns * weight_stride;
         __builtin_prefetch(ahead);
+#ifdef LINEAR_SECOND_LEVEL_AHEAD
+        if (rows == 1) __builtin_prefetch((const char *)ahead + LINEAR_SECOND_LEVEL_AHEAD, 0, 2);
+#endif
       }
 #pragma clang loop unroll(full)
       for (size_t offset = 0; offset < stretch; offset += STEP)

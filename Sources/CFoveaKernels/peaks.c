@@ -148,13 +148,21 @@ fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak
 
 #endif
 
-// Plain loads: 16 bytes of them a cycle are more than any memory delivers to one core. Eight sums let loads overlap.
-uint64_t fovea_read_memory(const void *bytes, size_t byte_count) {
-  const uint64_t *words = bytes;
+// Eight sums let loads overlap: 16 bytes a cycle are more than any memory delivers to one core.
+static inline __attribute__((always_inline)) uint64_t read_memory(const uint64_t *words, size_t count,
+                                                                  const bool asks_ahead) {
   uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
-  for (size_t i = 0; i < byte_count / 8; i += 8) {
+  for (size_t i = 0; i < count; i += 8) {
+    if (asks_ahead) {
+      __builtin_prefetch(words + i + 4096 / 8);
+      __builtin_prefetch(words + i + (4096 + 16384) / 8, 0, 2);
+    }
     a += words[i], b += words[i + 1], c += words[i + 2], d += words[i + 3];
     e += words[i + 4], f += words[i + 5], g += words[i + 6], h += words[i + 7];
   }
   return a + b + c + d + e + f + g + h;
+}
+
+uint64_t fovea_read_memory(const void *bytes, size_t byte_count, bool asks_ahead) {
+  return asks_ahead ? read_memory(bytes, byte_count / 8, true) : read_memory(bytes, byte_count / 8, false);
 }

@@ -47,7 +47,7 @@ public struct MachinePeaks: Sendable {
     let pieceCount = 16 * stream.threadCount
     let operationCount = loop(1) * Double(stepCount * pieceCount)
     return bestRate(of: operationCount) {
-      stream.forEachPiece(pieceCount) { _, _ in _ = loop(stepCount) }
+      ContinuousClock().measure { stream.forEachPiece(pieceCount) { _, _ in _ = loop(stepCount) } } / .seconds(1)
     }
   }
 
@@ -59,19 +59,20 @@ public struct MachinePeaks: Sendable {
       (bytes + range.lowerBound).initializeMemory(as: UInt8.self, repeating: 1, count: range.count)
     }
     let reader = MemoryReader([tensor], mostByteCount: byteCount)
-    return bestRate(of: Double(reader.byteCount)) { _ = reader.secondsToRead(on: stream) }
+    return bestRate(of: Double(reader.byteCount)) { reader.secondsToRead(on: stream) }
   }
 
-  private static func bestRate(of count: Double, _ run: () -> Void) -> Double {
+  /// - Parameter secondsToRun: runs once and gives the seconds that it took.
+  private static func bestRate(of count: Double, _ secondsToRun: () -> Double) -> Double {
     let clock = ContinuousClock()
-    run()
+    _ = secondsToRun()
     let start = clock.now
-    var best = clock.measure(run)
+    var best = secondsToRun()
     var runCount = 1
     while runCount < leastRunCount || clock.now - start < leastDuration {
-      best = min(best, clock.measure(run))
+      best = min(best, secondsToRun())
       runCount += 1
     }
-    return count / (best / .seconds(1))
+    return count / best
   }
 }

@@ -23,6 +23,7 @@ typedef double (*fovea_peak_loop)(size_t step_count);
 fovea_peak_loop fovea_peak_loop_of(const fovea_kernels *kernels, fovea_peak peak);
 
 // Reads `byte_count` bytes, a multiple of 64, from 64-byte aligned memory; returns a value that depends on all of them.
-uint64_t fovea_read_memory(const void *bytes, size_t byte_count);
+// What comes later is left to the CPU's own prefetchers, or asked for by hints.
+uint64_t fovea_read_memory(const void *bytes, size_t byte_count, bool asks_ahead);
 
 #endif

@@ -42,8 +42,8 @@ struct AttentionBenchReport: Encodable {
     /// `gflops` as a part of the peak for the type; nil where none was measured.
     let peakShare: Double?
     let gbPerSecond: Double
-    /// `gbPerSecond` as a part of the pace at which plain loads read the same arrays in turn with the repetitions; nil for
-    /// less than a cache line.
+    /// `gbPerSecond` as a part of the pace at which the same arrays are read and nothing else, in turn with the
+    /// repetitions; nil for less than a cache line.
     let readingShare: Double?
     /// Working memory of all threads together.
     let scratchBytes: Int

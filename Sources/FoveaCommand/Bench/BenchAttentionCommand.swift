@@ -9,8 +9,8 @@ struct BenchAttentionCommand: AsyncParsableCommand {
     discussion: """
       Prints the median and the range of the repetitions, GFLOP/s (4·B·Nq·Tq·Tkv·D operations, half of them with a \
       causal mask) with its share of the multiply-add peak of the type, GB/s of keys and values with its share of the \
-      pace at which plain loads read the same arrays in turn with the repetitions, and the working memory of all \
-      threads together. Arrays that a cache holds exceed the memory's pace.
+      pace at which the same arrays are read and nothing else, in turn with the repetitions, and the working memory of \
+      all threads together. Arrays that a cache holds exceed the memory's pace.
       """)
 
   @Option(

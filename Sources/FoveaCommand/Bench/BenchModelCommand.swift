@@ -8,8 +8,8 @@ struct BenchModelCommand: AsyncParsableCommand {
     discussion: """
       pp N evaluates N tokens at once, tg N one after another; '@ D' after D tokens that are in the cache already. \
       Token ids are random. Prints the median and the range of the repetitions in tokens a second and their share of a \
-      limit: of the pace at which plain loads read the same weights, in turn with the repetitions, over the bytes that a \
-      generated token reads; of the multiply-add or dot peak over the operations of a prompt's token.
+      limit: of the pace at which the same weights are read and nothing else, in turn with the repetitions, over the bytes \
+      that a generated token reads; of the multiply-add or dot peak over the operations of a prompt's token.
       """)
 
   @Option(

@@ -8,7 +8,7 @@ struct TimesBesideReading: Sendable {
   /// Bytes per second of the readings; none where there was nothing to read.
   private var readingPaces: [Double] = []
 
-  /// Bytes per second, at which plain loads read the same memory; nil where there was nothing to read.
+  /// Bytes per second, at which the same memory is read and nothing else; nil where there was nothing to read.
   var readingPace: Double? { readingPaces.isEmpty ? nil : readingPaces.median }
 
   /// Notes a repetition, and reads the memory `count` times.
