@@ -41,8 +41,8 @@ package struct KeyValueSegment {
 /// Attention over memory that the caller vouches for: the op and the models' layers both come down to this.
 ///
 /// The work is cut into tiles: the query heads of one key/value head at a run of positions, at most
-/// ``rowsPerTile(headDimension:)`` rows. A tile walks over the keys in blocks of `FOVEA_KEY_BLOCK` counted from key 0 and joins their
-/// results in this order, so the bits of a row depend on nothing but its own inputs. Where there are fewer tiles than
+/// ``rowsPerTile(headDimension:isTall:)`` rows. A tile walks over the keys in blocks of `FOVEA_KEY_BLOCK` counted from key
+/// 0 and joins their results in this order, so the bits of a row depend on nothing but its own inputs. Where there are fewer tiles than
 /// would keep the threads busy, blocks are computed apart and joined afterwards, in the same order.
 package struct AttentionEngine {
   package var problem: AttentionProblem
@@ -76,7 +76,12 @@ package struct AttentionEngine {
   /// Rows of one tile: a multiple of the kernels' register tile, so many that packing a block of keys and values costs
   /// little beside using it, and so few that the working memory of a thread stays under 2 MiB. The block is what a
   /// second-level cache should hold; queries and outputs pass by once a block.
-  static func rowsPerTile(headDimension: Int) -> Int { headDimension <= 256 ? 264 : 120 }
+  ///
+  /// - Parameter isTall: twice as many, where that cache holds queries and outputs too and each thread still has tiles
+  ///   enough.
+  static func rowsPerTile(headDimension: Int, isTall: Bool = false) -> Int {
+    headDimension <= 256 ? isTall ? 528 : 264 : 120
+  }
 
   /// - Parameter comesFromMemory: whether keys and values are out of the caches even if they would have room there.
   package init(
@@ -142,14 +147,24 @@ struct Tiling {
 
   init(problem: AttentionProblem) {
     self.problem = problem
-    let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension)
-    let mostPositions = max(1, rowsPerTile / problem.groupSize)
-    tilesPerHead = (problem.queryLength + mostPositions - 1) / mostPositions
+    func tilesPerHead(isTall: Bool) -> Int {
+      let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension, isTall: isTall)
+      let mostPositions = max(1, rowsPerTile / problem.groupSize)
+      return (problem.queryLength + mostPositions - 1) / mostPositions
+    }
+    let tallTilesPerHead = tilesPerHead(isTall: true)
+    let allowsTall =
+      Self.tallTilesFitCache && problem.batchCount * problem.keyValueHeadCount * tallTilesPerHead >= Self.leastTallTiles
+    self.tilesPerHead = allowsTall ? tallTilesPerHead : tilesPerHead(isTall: false)
     // Tiles of one size: packing blocks for a short one at the end costs as much as for a long one.
-    positionsPerTile = (problem.queryLength + tilesPerHead - 1) / tilesPerHead
-    tileCount = problem.batchCount * problem.keyValueHeadCount * tilesPerHead
+    positionsPerTile = (problem.queryLength + self.tilesPerHead - 1) / self.tilesPerHead
+    tileCount = problem.batchCount * problem.keyValueHeadCount * self.tilesPerHead
     blockCount = (problem.keyLength + Int(FOVEA_KEY_BLOCK) - 1) / Int(FOVEA_KEY_BLOCK)
   }
+
+  private static let tallTilesFitCache = MachineMemory.secondLevelCacheByteCount.map { $0 >= 2 << 20 } ?? false
+  /// Eight a thread, if every processor has one.
+  private static let leastTallTiles = 8 * ProcessorCount.usable()
 
   /// Pieces a thread that let the threads end together. A decode needs many: it lasts as long as its slowest thread.
   private var piecesPerThread: Int { rowCount <= Int(FOVEA_DIRECT_ROWS) ? 16 : 2 }

@@ -19,6 +19,9 @@ package enum MachineMemory {
   /// arrays were read at the memory's pace.
   private static let mostCacheByteCount = 96 << 20
 
+  /// A core's second-level cache, in bytes; nil where the system does not say.
+  package static let secondLevelCacheByteCount = cacheByteCount(level: 2)
+
   private static func systemLastCacheByteCount() -> Int? {
     #if canImport(Darwin)
     var byteCount = 0
@@ -26,11 +29,17 @@ package enum MachineMemory {
     let isKnown = sysctlbyname("hw.l3cachesize", &byteCount, &length, nil, 0) == 0 && byteCount > 0
     return isKnown ? byteCount : nil
     #else
-    // A folder for each of the first processor's caches.
-    return (0..<8).compactMap { index in
-      systemFileText("/sys/devices/system/cpu/cpu0/cache/index\(index)/size").flatMap(byteCount(of:))
-    }.max()
+    return (1...4).compactMap(cacheByteCount(level:)).max()
     #endif
+  }
+
+  /// The largest cache of a level; nil where there is no folder for each of the first processor's caches, as Linux has.
+  private static func cacheByteCount(level: Int) -> Int? {
+    (0..<8).compactMap { index in
+      let folder = "/sys/devices/system/cpu/cpu0/cache/index\(index)"
+      guard systemFileText(folder + "/level") == "\(level)\n" else { return nil }
+      return systemFileText(folder + "/size").flatMap(byteCount(of:))
+    }.max()
   }
 
   /// The bytes of a size as Linux writes it: "32768K" and a line feed.

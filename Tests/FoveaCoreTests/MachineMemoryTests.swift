@@ -12,6 +12,7 @@ import Testing
     }
     #expect(MachineMemory.lastCacheByteCount >= 64 << 10)
     #expect(MachineMemory.byteCount() > MachineMemory.lastCacheByteCount)
+    #expect(MachineMemory.secondLevelCacheByteCount.map { $0 >= 64 << 10 } ?? true)
   }
 
   @Test("whole cache lines inside the tensors are read, up to the limit")
