@@ -41,9 +41,9 @@ package struct KeyValueSegment {
 /// Attention over memory that the caller vouches for: the op and the models' layers both come down to this.
 ///
 /// The work is cut into tiles: the query heads of one key/value head at a run of positions, at most
-/// ``rowsPerTile(headDimension:isTall:)`` rows. A tile walks over the keys in blocks of `FOVEA_KEY_BLOCK` counted from key
-/// 0 and joins their results in this order, so the bits of a row depend on nothing but its own inputs. Where there are fewer tiles than
-/// would keep the threads busy, blocks are computed apart and joined afterwards, in the same order.
+/// ``rowsPerTile(headDimension:isTall:)`` rows. A tile walks over the keys in blocks of `FOVEA_KEY_BLOCK` counted from
+/// key 0 and joins their results in this order, so the bits of a row depend on nothing but its own inputs. Where there
+/// are fewer tiles than would keep the threads busy, blocks are computed apart and joined afterwards, in the same order.
 package struct AttentionEngine {
   package var problem: AttentionProblem
   package var queries: UnsafeRawPointer
@@ -147,19 +147,20 @@ struct Tiling {
 
   init(problem: AttentionProblem) {
     self.problem = problem
-    func tilesPerHead(isTall: Bool) -> Int {
-      let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension, isTall: isTall)
-      let mostPositions = max(1, rowsPerTile / problem.groupSize)
-      return (problem.queryLength + mostPositions - 1) / mostPositions
-    }
-    let tallTilesPerHead = tilesPerHead(isTall: true)
-    let allowsTall =
-      Self.tallTilesFitCache && problem.batchCount * problem.keyValueHeadCount * tallTilesPerHead >= Self.leastTallTiles
-    self.tilesPerHead = allowsTall ? tallTilesPerHead : tilesPerHead(isTall: false)
+    let headCount = problem.batchCount * problem.keyValueHeadCount
+    let tallTilesPerHead = Self.tilesPerHead(problem, isTall: true)
+    let isTall = Self.tallTilesFitCache && headCount * tallTilesPerHead >= Self.leastTallTiles
+    tilesPerHead = isTall ? tallTilesPerHead : Self.tilesPerHead(problem, isTall: false)
     // Tiles of one size: packing blocks for a short one at the end costs as much as for a long one.
-    positionsPerTile = (problem.queryLength + self.tilesPerHead - 1) / self.tilesPerHead
-    tileCount = problem.batchCount * problem.keyValueHeadCount * self.tilesPerHead
+    positionsPerTile = (problem.queryLength + tilesPerHead - 1) / tilesPerHead
+    tileCount = headCount * tilesPerHead
     blockCount = (problem.keyLength + Int(FOVEA_KEY_BLOCK) - 1) / Int(FOVEA_KEY_BLOCK)
+  }
+
+  private static func tilesPerHead(_ problem: AttentionProblem, isTall: Bool) -> Int {
+    let rowsPerTile = AttentionEngine.rowsPerTile(headDimension: problem.headDimension, isTall: isTall)
+    let mostPositions = max(1, rowsPerTile / problem.groupSize)
+    return (problem.queryLength + mostPositions - 1) / mostPositions
   }
 
   private static let tallTilesFitCache = MachineMemory.secondLevelCacheByteCount.map { $0 >= 2 << 20 } ?? false
