@@ -20,7 +20,7 @@ package enum MachineMemory {
   private static let mostCacheByteCount = 96 << 20
 
   /// A core's second-level cache, in bytes; nil where the system does not say.
-  package static let secondLevelCacheByteCount = cacheByteCount(level: 2)
+  package static let secondLevelCacheByteCount = caches.filter { $0.level == 2 }.map(\.byteCount).max()
 
   private static func systemLastCacheByteCount() -> Int? {
     #if canImport(Darwin)
@@ -29,17 +29,17 @@ package enum MachineMemory {
     let isKnown = sysctlbyname("hw.l3cachesize", &byteCount, &length, nil, 0) == 0 && byteCount > 0
     return isKnown ? byteCount : nil
     #else
-    return (1...4).compactMap(cacheByteCount(level:)).max()
+    return caches.map(\.byteCount).max()
     #endif
   }
 
-  /// The largest cache of a level; nil where there is no folder for each of the first processor's caches, as Linux has.
-  private static func cacheByteCount(level: Int) -> Int? {
-    (0..<8).compactMap { index in
-      let folder = "/sys/devices/system/cpu/cpu0/cache/index\(index)"
-      guard systemFileText(folder + "/level") == "\(level)\n" else { return nil }
-      return systemFileText(folder + "/size").flatMap(byteCount(of:))
-    }.max()
+  /// The first processor's caches; none where the system has no folder for each, as Linux has.
+  private static let caches: [(level: Int, byteCount: Int)] = (0..<8).compactMap { index in
+    let folder = "/sys/devices/system/cpu/cpu0/cache/index\(index)"
+    guard let level = systemFileText(folder + "/level")?.first?.wholeNumberValue,
+      let size = systemFileText(folder + "/size").flatMap(byteCount(of:))
+    else { return nil }
+    return (level, size)
   }
 
   /// The bytes of a size as Linux writes it: "32768K" and a line feed.
